@@ -1,0 +1,103 @@
+"""XML as WeChat and WeCom speak it: a flat `<xml>` root, sometimes with small nested lists.
+
+Read in one pass of expat with everything switched off that a genuine message never uses.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from xml.parsers import expat
+
+from bot.channel import Malformed
+from bot.wx_crypto import MAX_BODY_BYTES
+
+Value = str | dict[str, "Value"] | list["Value"]
+"""Text of a leaf, children of an element, or the values of an element that repeats."""
+
+MAX_DEPTH: Final = 16
+MAX_ELEMENTS: Final = 2_000
+
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def parse(body: bytes) -> dict[str, Value]:
+    """The children of the `<xml>` root.
+
+    An element that occurs once is its text or its children; inside a nested element a repeated name
+    becomes a list, while directly under the root it is refused: nobody may choose which sender is meant.
+
+    Raises:
+        Malformed: too long, not UTF-8, not well-formed, a DTD, too deep, too many elements, a repeated
+            field, or another root.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise Malformed("body too long")
+    tree = _Tree()
+    parser = expat.ParserCreate("utf-8")
+    parser.buffer_text = True
+    parser.StartDoctypeDeclHandler = tree.refuse_doctype
+    parser.StartElementHandler = tree.start
+    parser.EndElementHandler = tree.end
+    parser.CharacterDataHandler = tree.characters
+    try:
+        parser.Parse(body, True)
+    except (expat.ExpatError, ValueError) as error:
+        raise Malformed("not well-formed XML") from error
+    return tree.fields()
+
+
+def cdata(text: str) -> str:
+    """`text` as CDATA that survives `]]>` inside it; characters that XML cannot carry are dropped."""
+    clean = _NOT_XML.sub("", text)
+    return "<![CDATA[" + clean.replace("]]>", "]]]]><![CDATA[>") + "]]>"
+
+
+def render(fields: Mapping[str, str | int]) -> bytes:
+    """An `<xml>` document with one element per field: numbers plain, text as CDATA."""
+    parts = [f"<{name}>{value if isinstance(value, int) else cdata(value)}</{name}>" for name, value in fields.items()]
+    return ("<xml>" + "".join(parts) + "</xml>").encode()
+
+
+class _Tree:
+    def __init__(self) -> None:
+        self._root: dict[str, Value] = {}
+        self._names: list[str] = []
+        self._children: list[dict[str, Value]] = [self._root]
+        self._text: list[str] = []
+        self._elements = 0
+
+    def refuse_doctype(self, *_declaration: object) -> None:
+        raise Malformed("a document type declaration")
+
+    def start(self, name: str, _attributes: object) -> None:
+        self._elements += 1
+        if len(self._names) >= MAX_DEPTH or self._elements > MAX_ELEMENTS:
+            raise Malformed("too deep or too many elements")
+        self._names.append(name)
+        self._children.append({})
+        self._text.clear()
+
+    def characters(self, text: str) -> None:
+        self._text.append(text)
+
+    def end(self, name: str) -> None:
+        children = self._children.pop()
+        self._names.pop()
+        self._put(name, children or "".join(self._text))
+        self._text.clear()
+
+    def _put(self, name: str, value: Value) -> None:
+        parent = self._children[-1]
+        if name not in parent:
+            parent[name] = value
+            return
+        if len(self._names) <= 1:
+            raise Malformed("a field occurs twice")
+        present = parent[name]
+        parent[name] = [*present, value] if isinstance(present, list) else [present, value]
+
+    def fields(self) -> dict[str, Value]:
+        fields = self._root.get("xml")
+        if not isinstance(fields, dict):
+            raise Malformed("not an <xml> message")
+        return fields
