@@ -1,13 +1,18 @@
-"""JSON as platforms and partners may send it: parsed strictly, because what two parsers read differently is an attack.
+"""JSON as platforms may send it: parsed strictly, because what two parsers read differently is an attack.
 
 Python's own parser accepts NaN, keeps the last of two equal keys, and gives up with RecursionError on deep nesting;
-here each of these is one refusal, `NotStrictJson`.
+here each of these is `Malformed`.
 """
 
 import json
 import math
 import re
-from typing import Final, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn, cast
+
+from bot.channel import Malformed
+
+Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 MAX_DEPTH: Final = 32
 
@@ -15,34 +20,29 @@ _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _OPENING: Final = frozenset({b"[", b"{"})
 
-JsonObject = dict[str, object]
 
+def parse_object(body: bytes, *, allow_duplicates: bool = False) -> dict[str, Json]:
+    """The JSON object in `body`; integers keep every digit.
 
-class NotStrictJson(ValueError):
-    """The bytes are not one JSON value in UTF-8 with unique keys, finite numbers and at most 32 levels."""
-
-
-def parse_object(body: bytes) -> JsonObject:
-    """The JSON object in `body`.
+    `allow_duplicates` is for answers to our own calls, where the last of two equal keys counts.
 
     Raises:
-        NotStrictJson: not UTF-8, not JSON, not an object, a key twice, NaN or an infinite number, too deep.
+        Malformed: not UTF-8, not JSON, not an object, NaN or an infinite number, nested deeper than 32 levels,
+            or a key twice.
     """
     _refuse_deep(body)
     try:
         value = json.loads(
             body.decode("utf-8"),
-            object_pairs_hook=_unique_keys,
+            object_pairs_hook=None if allow_duplicates else _unique_keys,
             parse_constant=_refuse_constant,
             parse_float=_finite,
         )
-    except NotStrictJson:
-        raise
     except ValueError as error:
-        raise NotStrictJson(str(error)) from error
+        raise Malformed("not JSON") from error
     if not isinstance(value, dict):
-        raise NotStrictJson("not an object")
-    return value
+        raise Malformed("not a JSON object")
+    return cast("dict[str, Json]", value)
 
 
 def storable(text: str) -> str:
@@ -59,22 +59,22 @@ def _refuse_deep(body: bytes) -> None:
     for bracket in _BRACKET.findall(_STRING.sub(b"", body)):
         depth += 1 if bracket in _OPENING else -1
         if depth > MAX_DEPTH:
-            raise NotStrictJson("nested too deep")
+            raise Malformed("JSON nested too deep")
 
 
-def _unique_keys(pairs: list[tuple[str, object]]) -> JsonObject:
+def _unique_keys(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     keyed = dict(pairs)
     if len(keyed) != len(pairs):
-        raise NotStrictJson("a key appears twice")
+        raise Malformed("a key occurs twice")
     return keyed
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise NotStrictJson(f"{name} is not JSON")
+    raise Malformed(f"{name} is not JSON")
 
 
 def _finite(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise NotStrictJson("a number is out of range")
+        raise Malformed("a number is out of range")
     return number
