@@ -1,0 +1,64 @@
+"""Channel accounts as configured in TOML: `[[channel.wechat_oa]]`, `[[channel.wechat_mini]]`, `[[channel.wecom]]`, `[[channel.telegram]]`."""
+
+from dataclasses import dataclass
+
+CALLBACK_WINDOW_S_DEFAULT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class WechatAccount:
+    """An official account or a mini-program; `plain_mode` accepts unencrypted callbacks (development only)."""
+
+    account: str
+    app_id: str
+    app_secret: str
+    token: str
+    encoding_aes_key: str
+    api_base: str = "https://api.weixin.qq.com"
+    callback_window_s: int = CALLBACK_WINDOW_S_DEFAULT
+    plain_mode: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WecomAccount:
+    """A self-built WeCom application of one corp."""
+
+    account: str
+    corp_id: str
+    agent_id: int
+    app_secret: str
+    token: str
+    encoding_aes_key: str
+    api_base: str = "https://qyapi.weixin.qq.com"
+    callback_window_s: int = CALLBACK_WINDOW_S_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramAccount:
+    """A Telegram bot."""
+
+    account: str
+    bot_token: str
+    webhook_secret: str
+    api_base: str = "https://api.telegram.org"
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SmsAccount:
+    """The SMS provider (a JSON endpoint; see `bot/sms/README.md`)."""
+
+    api_base: str
+    api_key: str
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAccounts:
+    """Every configured account of every platform."""
+
+    wechat_oa: tuple[WechatAccount, ...] = ()
+    wechat_mini: tuple[WechatAccount, ...] = ()
+    wecom: tuple[WecomAccount, ...] = ()
+    telegram: tuple[TelegramAccount, ...] = ()
+    sms: SmsAccount | None = None

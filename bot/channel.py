@@ -1,0 +1,148 @@
+"""What a channel must be able to do: the contract that every platform folder fulfils."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from handlers.messages import ChannelName, Inbound, Reply
+
+
+@dataclass(frozen=True, slots=True)
+class RawRequest:
+    """A callback as it came over HTTP, before anything in it is believed."""
+
+    method: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RawResponse:
+    """What goes back over HTTP in the same round trip."""
+
+    body: bytes = b""
+    content_type: str = "text/plain"
+    status: int = 200
+
+
+class Forged(Exception):
+    """The callback could not be proven to come from the platform; nothing of it was read. Answer 403."""
+
+
+class Malformed(Exception):
+    """The callback is genuine or unverifiable but unreadable. Answer 400 and keep nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """The platform checks that the address is ours: answer `response` and do nothing else."""
+
+    response: RawResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A verified callback: its messages, and how to answer them in the same round trip."""
+
+    messages: tuple[Inbound, ...]
+
+
+class SendClass(StrEnum):
+    """Why a message is sent; decides what may follow an unknown outcome and which routes are lawful."""
+
+    REPLY = "reply"
+    SERVICE_NOTICE = "service_notice"
+    MARKETING = "marketing"
+    STAFF = "staff"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The platform took the message."""
+
+    platform_message_id: str | None = None
+    response_code: str | None = None
+
+
+class RejectReason(StrEnum):
+    """Why a platform refused, in terms of what to do next."""
+
+    BLOCKED = "blocked"  # the person cannot be reached on this channel any more
+    NO_WINDOW = "no_window"  # interaction window closed or used up: try another route
+    NO_GRANT = "no_grant"  # no subscribe grant left: local counter goes to zero
+    CONTENT = "content"  # fix or drop, never retry unchanged
+    CONFIGURATION = "configuration"  # alert and stop this account
+    QUOTA = "quota"  # stop this API until `retry_at`
+    RATE = "rate"  # transient: retry after `retry_after_s`
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The platform refused; `retry_after_s` is set only when trying again later can help."""
+
+    reason: RejectReason
+    code: str
+    detail: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request may or may not have been carried out (timeout after sending, connection lost)."""
+
+    detail: str = ""
+
+
+SendResult = Accepted | Rejected | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message for one person on one route of one channel.
+
+    `route` is a channel's own name for a way to send, see its `routes`. `client_message_id` repeats on
+    a retry so that platforms with deduplication drop the second copy.
+    """
+
+    account: str
+    external_id: str
+    route: str
+    reply: Reply
+    client_message_id: str
+    template_id: str | None = None
+    template_data: Mapping[str, str] | None = None
+    page: str | None = None
+    token: str | None = None
+
+
+class Channel(Protocol):
+    """One account of one platform. Constructed once per configured account by `bot/registry.py`."""
+
+    name: ChannelName
+    account: str
+    app_id: str
+
+    def open(self, request: RawRequest) -> Handshake | Delivery:
+        """Verify, then decode.
+
+        Raises:
+            Forged: signature, secret, window, application id or mode is wrong.
+            Malformed: the bytes are not a message of this platform.
+        """
+        ...
+
+    def answer(self, reply: Reply, *, to: Inbound, now: datetime) -> RawResponse:
+        """The passive reply to `to`, or the platform's acknowledgement when `reply` is silent."""
+        ...
+
+    def acknowledge(self) -> RawResponse:
+        """What tells the platform "received" without saying anything to the person."""
+        ...
+
+    async def send(self, message: Outgoing) -> SendResult:
+        """One attempt over the network. Never raises for what a platform or network can do."""
+        ...

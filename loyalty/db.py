@@ -1,0 +1,182 @@
+"""The database door: connection, unit of work, and raw set-based statements.
+
+Only `loyalty` imports this module's neighbours' tables; edges import it for `connect` and `unit_of_work`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from tortoise import Tortoise, connections
+from tortoise.backends.asyncpg.client import AsyncpgDBClient
+from tortoise.exceptions import IntegrityError
+from tortoise.transactions import in_transaction
+
+from loyalty.errors import Bug, ensure
+
+Row = asyncpg.Record
+
+CONNECTION: Final = "default"
+MODEL_MODULES: Final = (
+    "loyalty.check_ins.models",
+    "loyalty.coupons.models",
+    "loyalty.credentials.models",
+    "loyalty.identity.models",
+    "loyalty.inbox.models",
+    "loyalty.journeys.models",
+    "loyalty.ledger.models",
+    "loyalty.members.models",
+    "loyalty.outbox.models",
+    "loyalty.program.models",
+    "loyalty.purchases.models",
+    "loyalty.reach.models",
+    "loyalty.spine.models",
+    "loyalty.staff.models",
+    "loyalty.tiers.models",
+)
+MIGRATIONS_MODULE: Final = "loyalty.migrations"
+POOL_SIZE_DEFAULT: Final = 10
+RETRIES_MAX: Final = 4
+
+T = TypeVar("T")
+
+_open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
+
+
+def tortoise_config(database_url: str, *, pool_size: int = POOL_SIZE_DEFAULT) -> dict[str, Any]:
+    """Tortoise's configuration for `database_url`, of the form `postgres://user@host:port/name` or
+    `postgres:///name?host=/socket/folder&user=…` for a unix socket."""
+    return {
+        "connections": {
+            CONNECTION: {
+                "engine": "tortoise.backends.asyncpg",
+                "credentials": {**_credentials(database_url), "minsize": 1, "maxsize": pool_size},
+            }
+        },
+        "apps": {
+            "loyalty": {
+                "models": list(MODEL_MODULES),
+                "default_connection": CONNECTION,
+                "migrations": MIGRATIONS_MODULE,
+            }
+        },
+        "use_tz": True,
+        "timezone": "UTC",
+    }
+
+
+def _credentials(database_url: str) -> dict[str, Any]:
+    url = urlsplit(database_url)
+    ensure(url.scheme in {"postgres", "postgresql"}, "the database URL starts with postgres://")
+    query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+    return {
+        "host": url.hostname or query.get("host"),
+        "port": url.port or int(query.get("port", "5432")),
+        "user": url.username or query.get("user", "postgres"),
+        "password": url.password,
+        "database": url.path.lstrip("/"),
+    }
+
+
+async def connect(database_url: str, *, pool_size: int = POOL_SIZE_DEFAULT) -> None:
+    """Open the pool of this process."""
+    await Tortoise.init(config=tortoise_config(database_url, pool_size=pool_size), _enable_global_fallback=True)
+
+
+async def disconnect() -> None:
+    """Close the pool of this process."""
+    await Tortoise.close_connections()
+
+
+def in_unit_of_work() -> bool:
+    """True inside `unit_of_work`; network clients refuse to run there."""
+    return _open.get()
+
+
+@asynccontextmanager
+async def unit_of_work() -> AsyncIterator[None]:
+    """One transaction per message, request, job or batch, opened at the edge and never by a verb."""
+    ensure(not _open.get(), "units of work do not nest: verbs never open one")
+    token = _open.set(True)
+    try:
+        async with in_transaction(CONNECTION):
+            yield
+    finally:
+        _open.reset(token)
+
+
+@asynccontextmanager
+async def attempt() -> AsyncIterator[None]:
+    """A savepoint inside the unit of work: what fails in it is undone, the rest stays usable."""
+    ensure(_open.get(), "attempts happen inside a unit of work")
+    async with in_transaction(CONNECTION):
+        yield
+
+
+async def retried(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `work`, which opens its own unit of work, again when PostgreSQL broke a deadlock or serialisation tie.
+
+    Raises:
+        the last error after `RETRIES_MAX` tries.
+    """
+    for _ in range(RETRIES_MAX - 1):
+        try:
+            return await work()
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            continue
+    return await work()
+
+
+def _client() -> AsyncpgDBClient:
+    client = connections.get(CONNECTION)
+    if not isinstance(client, AsyncpgDBClient):
+        raise Bug("the connection speaks asyncpg")
+    return client
+
+
+async def fetch(sql: str, *args: object) -> Sequence[Row]:
+    """All rows of one statement, in the unit of work when one is open."""
+    async with _client().acquire_connection() as connection:
+        rows: Sequence[Row] = await _translated(connection.fetch(sql, *args))
+    return rows
+
+
+async def fetch_one(sql: str, *args: object) -> Row | None:
+    """The first row of one statement, or None."""
+    rows = await fetch(sql, *args)
+    return rows[0] if rows else None
+
+
+async def fetch_value(sql: str, *args: object) -> Any:
+    """The first column of the first row, or None."""
+    row = await fetch_one(sql, *args)
+    return row[0] if row is not None else None
+
+
+async def execute(sql: str, *args: object) -> int:
+    """Run one statement; the number of rows it touched."""
+    async with _client().acquire_connection() as connection:
+        status: str = await _translated(connection.execute(sql, *args))
+    tail = status.rsplit(" ", 1)[-1]
+    return int(tail) if tail.isdigit() else 0
+
+
+async def _translated(call: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await call
+    except asyncpg.IntegrityConstraintViolationError as broken:
+        raise IntegrityError(broken) from broken
+
+
+def constraint_of(error: IntegrityError) -> str:
+    """The name of the constraint that refused a row, or an empty string."""
+    cause = error.args[0] if error.args else None
+    return str(getattr(cause, "constraint_name", "") or "")
+
+
+def jsonable(row: Row) -> Mapping[str, Any]:
+    """A row as a plain mapping."""
+    return dict(row)

@@ -1,0 +1,213 @@
+"""Every fact of the domain on one page: past tense, versioned, ids and values only.
+
+An event is stored append-only in the transaction that caused it (`loyalty.spine.service.record`) and
+read by journeys, reports and partner webhooks from that one spine. Personal data never enters one.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import ClassVar, Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all facts share; `member_id` is None only for facts about nobody."""
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    member_id: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberJoined(Event):
+    name: ClassVar[str] = "member.joined"
+    channel: str
+    scene: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRegistered(Event):
+    name: ClassVar[str] = "member.registered"
+    channel: str
+    with_phone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembersMerged(Event):
+    name: ClassVar[str] = "member.merged"
+    source_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberClosed(Event):
+    name: ClassVar[str] = "member.closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelFollowed(Event):
+    name: ClassVar[str] = "channel.followed"
+    channel: str
+    scene: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelLeft(Event):
+    name: ClassVar[str] = "channel.left"
+    channel: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentChanged(Event):
+    name: ClassVar[str] = "consent.changed"
+    purpose: str
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedIn(Event):
+    name: ClassVar[str] = "member.checked_in"
+    day: date
+    streak: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsAccrued(Event):
+    name: ClassVar[str] = "points.accrued"
+    points: int
+    balance: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsSpent(Event):
+    name: ClassVar[str] = "points.spent"
+    points: int
+    balance: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsExpired(Event):
+    name: ClassVar[str] = "points.expired"
+    points: int
+    balance: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseRecorded(Event):
+    name: ClassVar[str] = "purchase.recorded"
+    purchase_id: int
+    amount_fen: int
+    points: int
+    growth: int
+    store_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseRefunded(Event):
+    name: ClassVar[str] = "purchase.refunded"
+    purchase_id: int
+    refund_id: int
+    amount_fen: int
+    points_taken: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponClaimed(Event):
+    name: ClassVar[str] = "coupon.claimed"
+    coupon_id: int
+    template_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponRedeemed(Event):
+    name: ClassVar[str] = "coupon.redeemed"
+    coupon_id: int
+    template_id: int
+    store_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CouponExpired(Event):
+    name: ClassVar[str] = "coupon.expired"
+    coupon_id: int
+    template_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierRaised(Event):
+    name: ClassVar[str] = "tier.raised"
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierLowered(Event):
+    name: ClassVar[str] = "tier.lowered"
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequested(Event):
+    name: ClassVar[str] = "approval.requested"
+    approval_id: str
+    requested_by: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalDecided(Event):
+    name: ClassVar[str] = "approval.decided"
+    approval_id: str
+    requested_by: int
+    decided_by: int
+    approved: bool
+    points: int
+
+
+EVENTS: Final[dict[str, type[Event]]] = {
+    kind.name: kind
+    for kind in (
+        MemberJoined,
+        MemberRegistered,
+        MembersMerged,
+        MemberClosed,
+        ChannelFollowed,
+        ChannelLeft,
+        ConsentChanged,
+        CheckedIn,
+        PointsAccrued,
+        PointsSpent,
+        PointsExpired,
+        PurchaseRecorded,
+        PurchaseRefunded,
+        CouponClaimed,
+        CouponRedeemed,
+        CouponExpired,
+        TierRaised,
+        TierLowered,
+        ApprovalRequested,
+        ApprovalDecided,
+    )
+}
+"""The literal registry: stored events are read back through it by name."""
+
+# What somebody waits for; an event outside this set is history only and costs no queue row.
+SUBSCRIBED: Final = frozenset(
+    {
+        "member.registered",
+        "member.merged",
+        "purchase.recorded",
+        "purchase.refunded",
+        "points.expired",
+        "tier.raised",
+        "tier.lowered",
+        "approval.requested",
+        "approval.decided",
+    }
+)

@@ -1,0 +1,81 @@
+"""What Tortoise does not emit: checks, conditional uniqueness, partial indexes, append-only history.
+
+Every guard here is the last word on value: verbs are written so that they do not hit it, and tests
+remove the verb's own care to see that the guard does its work.
+"""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "audit_entry", "consent")
+
+CHECKS = (
+    ("ledger_balance", "balance_not_negative", "available >= 0 AND pending >= 0 AND held >= 0 AND arrears >= 0"),
+    ("ledger_lot", "lot_within_original", "remaining >= 0 AND remaining <= original"),
+    ("ledger_lot", "lot_amount_in_range", "original BETWEEN 1 AND 1000000000000"),
+    ("ledger_lot", "lot_lives_forward", "expires_at IS NULL OR expires_at >= effective_at"),
+    ("ledger_lot", "lot_state_known", "state IN ('active', 'pending', 'cancelled')"),
+    ("ledger_entry", "entry_amount_in_range", "amount BETWEEN 0 AND 1000000000000"),
+    ("ledger_posting", "posting_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
+    ("ledger_posting", "posting_moves", "source <> destination"),
+    ("coupon_template", "stock_not_oversold", "issued >= 0 AND (stock IS NULL OR issued <= stock)"),
+    ("coupon_template", "validity_given", "valid_days IS NOT NULL OR valid_until IS NOT NULL"),
+    ("coupon", "coupon_status_known", "status IN ('issued', 'redeemed', 'expired', 'void')"),
+    ("coupon", "coupon_redeemed_once", "(status = 'redeemed') = (redeemed_at IS NOT NULL)"),
+    ("member", "member_status_known", "status IN ('guest', 'active', 'restricted', 'closed', 'merged')"),
+    ("purchase", "purchase_amount_in_range", "amount_fen BETWEEN 0 AND 1000000000000"),
+    ("purchase", "refund_within_purchase", "refunded_fen BETWEEN 0 AND amount_fen"),
+    ("refund", "refund_amount_in_range", "amount_fen BETWEEN 1 AND 1000000000000"),
+    ("check_in", "streak_counts_from_one", "streak >= 1"),
+    ("reach_window", "window_not_overdrawn", "remaining >= 0"),
+    ("reach_grant", "grant_not_overdrawn", "remaining >= 0"),
+    ("approval", "approver_is_another", "decided_by IS NULL OR decided_by <> requested_by"),
+    (
+        "outbox",
+        "outbox_status_known",
+        "status IN ('queued', 'leased', 'accepted', 'rejected', 'unknown', 'suppressed', 'expired')",
+    ),
+    ("journey_run", "journey_status_known", "status IN ('waiting', 'done', 'exited', 'failed')"),
+    ("session", "session_belongs_to_one", "(member_id IS NULL) <> (staff_id IS NULL)"),
+)
+
+INDEXES = (
+    "CREATE INDEX lot_open ON ledger_lot (member_id, asset) WHERE remaining > 0",
+    "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
+    "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
+    "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id) WHERE ends_at IS NULL",
+    "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",
+    "CREATE INDEX coupon_expiring ON coupon (expires_at) WHERE status = 'issued'",
+    "CREATE INDEX outbox_due ON outbox (due_at) WHERE status IN ('queued', 'leased')",
+    "CREATE INDEX journey_due ON journey_run (due_at) WHERE status = 'waiting'",
+    "CREATE UNIQUE INDEX entry_reversed_once ON ledger_entry (member_id, reverses_id, key) WHERE reverses_id IS NOT NULL",
+)
+
+REFUSE_CHANGE = """
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'rows of % are history: they are never changed or removed', TG_TABLE_NAME
+        USING ERRCODE = 'restrict_violation';
+END $$
+"""
+
+
+def _statements() -> list[str]:
+    return [
+        "SET LOCAL lock_timeout = '3s'",
+        *(f'ALTER TABLE "{table}" ADD CONSTRAINT {name} CHECK ({rule})' for table, name, rule in CHECKS),
+        *INDEXES,
+        REFUSE_CHANGE,
+        *(
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+            for table in APPEND_ONLY
+        ),
+    ]
+
+
+class Migration(migrations.Migration):
+    """Guards of the first schema."""
+
+    dependencies = [("loyalty", "0001_initial")]
+    operations = [ops.RunSQL(_statements())]

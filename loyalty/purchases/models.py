@@ -1,0 +1,50 @@
+"""Purchases and refunds as facts."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+
+class Purchase(Model):
+    """A completed sale, idempotent by (source, external_id) whatever the transport retries with."""
+
+    id = fields.BigIntField(primary_key=True)
+    member_id = fields.BigIntField()
+    source = fields.CharField(max_length=40)
+    external_id = fields.CharField(max_length=80)
+    fingerprint = fields.BinaryField()
+    store_id = fields.BigIntField(null=True)
+    staff_id = fields.BigIntField(null=True)
+    amount_fen = fields.BigIntField()
+    refunded_fen = fields.BigIntField(default=0, db_default=0)
+    currency = fields.CharField(max_length=3)
+    lines: fields.JSONField[list[dict[str, object]]] = fields.JSONField()
+    points = fields.BigIntField()
+    growth = fields.BigIntField()
+    terms_version = fields.IntField()
+    occurred_at = fields.DatetimeField()
+    recorded_at = fields.DatetimeField()
+
+    class Meta:
+        table = "purchase"
+        unique_together = (("source", "external_id"),)
+        indexes = (("member_id", "occurred_at"),)
+
+
+class Refund(Model):
+    """Money given back for a purchase, with the points and growth that went back with it."""
+
+    id = fields.BigIntField(primary_key=True)
+    purchase_id = fields.BigIntField(db_index=True)
+    member_id = fields.BigIntField()
+    source = fields.CharField(max_length=40)
+    external_id = fields.CharField(max_length=80)
+    fingerprint = fields.BinaryField()
+    amount_fen = fields.BigIntField()
+    points_taken = fields.BigIntField()
+    points_forgiven = fields.BigIntField()
+    occurred_at = fields.DatetimeField()
+    recorded_at = fields.DatetimeField()
+
+    class Meta:
+        table = "refund"
+        unique_together = (("source", "external_id"),)
