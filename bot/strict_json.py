@@ -16,7 +16,8 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 MAX_DEPTH: Final = 32
 
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# An unterminated string counts up to the end, possessively: otherwise every quote in it would start a new search.
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _OPENING: Final = frozenset({b"[", b"{"})
 

@@ -109,8 +109,13 @@ class LeasedTokens:
                 return self._remember(shared)
             epoch = await self._lease()
             if epoch is not None:
-                return await self._refresh(epoch, rejected)
-            if shared is not None and clock.now() < shared.expires_at:
+                try:
+                    return await self._refresh(epoch, rejected)
+                except TokenUnavailable:
+                    if shared is None:
+                        raise
+            if shared is not None:
+                # Past its youth but valid: somebody refreshes it, or the platform is away for a moment.
                 return shared.value
             if waited >= _WAIT_S:
                 raise TokenUnavailable(Unknown("another process is refreshing the token and does not finish"))
