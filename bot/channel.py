@@ -120,11 +120,17 @@ class Outgoing:
 
 
 class Channel(Protocol):
-    """One account of one platform. Constructed once per configured account by `bot/registry.py`."""
+    """One account of one platform. Constructed once per configured account by `bot/registry.py`.
+
+    `routes` are the ways to send that `Outgoing.route` may name. Where `answers_in_response` is false the
+    platform shows nothing of a callback's response: `answer` only acknowledges, and a reply goes out by `send`.
+    """
 
     name: ChannelName
     account: str
     app_id: str
+    routes: tuple[str, ...]
+    answers_in_response: bool
 
     def open(self, request: RawRequest) -> Handshake | Delivery:
         """Verify, then decode.

@@ -204,13 +204,15 @@ class Inbound:
     """One message or event as it reached us.
 
     `key` identifies it for deduplication within (channel, account): the platform repeats a delivery
-    with the same key, and the same key always gets the same answer.
+    with the same key, and the same key always gets the same answer. `addressed_to` is the platform's own
+    name of our account (`gh_…`), which some passive replies must repeat.
     """
 
     sender: Sender
     key: str
     sent_at: datetime
     content: Content
+    addressed_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,21 @@ class Button:
     text: str
     key: str = ""
     url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    """A permanent entrance that a channel installs: a menu entry, or a command where there is no menu.
+
+    `key` comes back as `Click.key`, `url` opens a page, `children` make a second level; `command` is the
+    word of a command-driven channel (Telegram), without the slash.
+    """
+
+    text: str
+    key: str = ""
+    url: str | None = None
+    command: str = ""
+    children: tuple["MenuItem", ...] = ()
 
 
 class Ask(StrEnum):
