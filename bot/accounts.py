@@ -35,13 +35,14 @@ class WecomAccount:
 
 @dataclass(frozen=True, slots=True)
 class TelegramAccount:
-    """A Telegram bot."""
+    """A Telegram bot. `mini_app_url` (https): buttons to pages below it open inside Telegram, as a Mini App."""
 
     account: str
     bot_token: str
     webhook_secret: str
     api_base: str = "https://api.telegram.org"
     username: str = ""
+    mini_app_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

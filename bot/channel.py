@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from handlers.messages import ChannelName, Inbound, Reply
 
@@ -152,3 +152,18 @@ class Channel(Protocol):
     async def send(self, message: Outgoing) -> SendResult:
         """One attempt over the network. Never raises for what a platform or network can do."""
         ...
+
+
+@runtime_checkable
+class FollowsUp(Protocol):
+    """A channel whose passive answer cannot carry every reply: a pressed Telegram button keeps spinning until it is
+    acknowledged separately, and WeCom shows cards with buttons only when they are sent."""
+
+    def follow_ups(self, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
+        """What must still be sent after `answer(reply, to=to)`. Equal arguments give equal `client_message_id`s."""
+        ...
+
+
+def follow_ups(channel: Channel, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
+    """What `channel` must still send after answering `to` with `reply`; nothing on most channels."""
+    return channel.follow_ups(reply, to=to) if isinstance(channel, FollowsUp) else ()
