@@ -6,7 +6,6 @@ the embedded ones, started in a temporary home. Nothing is skipped when a server
 
 import os
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from redis.asyncio import Redis
 
 from loyalty import clock, db, schema, vault
+from loyalty.program import queries as program
 
 OUTSIDE = Path(__file__).resolve().parents[2] / "shared" / "testdata"
 TEST_SECRET = b"a root secret for tests only, 32+ bytes"
@@ -53,14 +53,10 @@ def servers() -> Iterator[Servers]:
     if database_url and redis_url:
         yield Servers(database_url, redis_url)
         return
-    from xiaohui.embedded import EmbeddedServers
+    from xiaohui.embedded.servers import EmbeddedServers
 
-    with tempfile.TemporaryDirectory(prefix="xiaohui-test-") as home:
-        running = EmbeddedServers(Path(home)).start(lambda _line: None)
-        try:
-            yield Servers(running.database_url, running.redis_url)
-        finally:
-            running.stop()
+    with EmbeddedServers.temporary().start(lambda _line: None) as running:
+        yield Servers(running.database_url, running.redis_url)
 
 
 def _credentials(url: str) -> dict[str, object]:
@@ -110,6 +106,7 @@ END $$
 async def database(_connected: None) -> AsyncIterator[None]:
     """An empty, migrated database, connected; nothing of one test reaches the next."""
     await db.execute(EMPTY_ALL)
+    program.forget()
     yield
     clock.shift(clock.offset() * 0)
 
