@@ -56,6 +56,9 @@ class Issued:
 Issue = Callable[[bool], Awaitable[Issued]]
 """Asks the platform for a token; True asks it to drop the present one. Raises `TokenUnavailable`."""
 
+TokenFactory = Callable[[str, Issue], TokenSource]
+"""Makes the source of the credential with that name, e.g. `LeasedTokens`."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:

@@ -1,0 +1,63 @@
+"""The mini-program (小程序) as a channel: its customer-service chat, its events and its subscribe messages."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from bot.accounts import WechatAccount
+from bot.channel import Delivery, Handshake, Outgoing, RawRequest, RawResponse, Rejected, RejectReason, SendResult
+from bot.http import PlatformHttp
+from bot.tokens import TokenFactory
+from bot.wechat_mini.client import MiniProgramClient
+from bot.wechat_mini.codec import reply_text
+from bot.wx_callback import SUCCESS, WechatCallbacks
+from bot.wx_messages import Addressee
+from bot.wx_template_fields import FieldRefused, fitted
+from handlers.messages import ChannelName, Inbound, MenuItem, Reply
+
+CUSTOMER_SERVICE: Final = "customer_service"
+SUBSCRIBE: Final = "subscribe"
+
+
+class WechatMiniProgram:
+    """One mini-program. A callback's response shows nothing to the person: replies go out by `send`."""
+
+    name: ChannelName = "wechat_mini"
+    routes: tuple[str, ...] = (CUSTOMER_SERVICE, SUBSCRIBE)
+    answers_in_response: bool = False
+
+    def __init__(self, account: WechatAccount, http: PlatformHttp, tokens: TokenFactory) -> None:
+        self.account = account.account
+        self.app_id = account.app_id
+        self.client = MiniProgramClient(account, http, tokens)
+        self._callbacks = WechatCallbacks(account, Addressee(self.name, account.account, account.app_id))
+
+    def open(self, request: RawRequest) -> Handshake | Delivery:
+        """Verify, then decode XML or JSON. Raises `Forged` or `Malformed`."""
+        return self._callbacks.open(request)
+
+    def answer(self, reply: Reply, *, to: Inbound, now: datetime) -> RawResponse:
+        """`success`: the platform knows no passive text here, see `answers_in_response`."""
+        return SUCCESS
+
+    def acknowledge(self) -> RawResponse:
+        """`success`."""
+        return SUCCESS
+
+    async def send(self, message: Outgoing) -> SendResult:
+        """One attempt on the route that the message names."""
+        if message.route == CUSTOMER_SERVICE:
+            return await self.client.send_text(message.external_id, reply_text(message.reply))
+        if message.route != SUBSCRIBE or not message.template_id:
+            return Rejected(
+                RejectReason.CONFIGURATION, "route", f"{message.route} without a template, or no such route"
+            )
+        try:
+            data = fitted(message.template_data or {})
+        except FieldRefused as refused:
+            return Rejected(RejectReason.CONTENT, "field", refused.name)
+        return await self.client.send_subscription(message.external_id, message.template_id, data, page=message.page)
+
+
+async def publish_entrances(_channel: WechatMiniProgram, _items: Sequence[MenuItem]) -> None:
+    """Nothing to install: a mini-program's entrances are its own pages."""
