@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Final, TypeVar, cast
 
 from telegram import Bot, MenuButtonWebApp, WebAppInfo
+from telegram.error import NetworkError
 
 from bot.accounts import TelegramAccount
 from bot.calls import CallFailed
 from bot.channel import Accepted, Unknown
 from bot.http import PlatformHttp
 from bot.telegram.transport import NotAccepted, PlatformRequest
-from loyalty import db
-from loyalty.errors import ensure
 
 ALLOWED_UPDATES: Final = ("message", "callback_query", "my_chat_member")
 """What the webhook asks for: everything else would be stored and answered with nothing."""
@@ -125,12 +124,14 @@ class TelegramClient:
 async def _attempt(call: Awaitable[T]) -> T | None:
     """The result of `call`; None when the wish was already fulfilled."""
     try:
-        ensure(not db.in_unit_of_work(), "a platform is called inside a unit of work")
         return await call
     except NotAccepted as refused:
         if isinstance(refused.result, Accepted):
             return None
         raise CallFailed(refused.result) from refused
+    except NetworkError as wrapped:
+        # The transport raises only `NotAccepted`; the library wraps everything else, that is our own bugs.
+        raise (wrapped.__cause__ or wrapped) from None
     except _UNREADABLE as error:
         # The library refuses answers that lack a field it knows as required; the call itself went through.
         raise CallFailed(Unknown(f"unreadable answer: {type(error).__name__}")) from error

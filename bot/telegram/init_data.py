@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from bot.strict_json import storable
+
 PRODUCTION_KEY: Final = bytes.fromhex("e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d")
 TEST_KEY: Final = bytes.fromhex("40055058a4ee38156a06562e52eece92a771bcd8346a8c4615cb7376eddf72ec")
 
@@ -26,6 +28,9 @@ MAX_AGE_DEFAULT: Final = timedelta(hours=24)
 FUTURE_SKEW: Final = timedelta(minutes=1)
 MAX_LENGTH: Final = 8192
 MAX_FIELDS: Final = 64
+
+_TIMESTAMP_DIGITS: Final = 11
+_ID_DIGITS: Final = 16  # 52 bits
 
 
 class InitDataReason(StrEnum):
@@ -118,7 +123,7 @@ def verify_login_widget(
         raise InitDataRefused(InitDataReason.FORGED if "hash" in data else InitDataReason.UNSIGNED)
     _refuse_stale(_auth_date(data), now=now, max_age=max_age)
     identity = data.get("id", "")
-    if not _is_plain_number(identity):
+    if not _is_plain_number(identity, _ID_DIGITS):
         raise InitDataRefused(InitDataReason.NO_USER)
     return TelegramPerson(
         id=int(identity),
@@ -180,8 +185,8 @@ def _auth_date(fields: Mapping[str, str]) -> datetime:
     return datetime.fromtimestamp(int(seconds), tz=UTC)
 
 
-def _is_plain_number(digits: str) -> bool:
-    return digits.isascii() and digits.isdigit() and len(digits) <= len(str(2**34))
+def _is_plain_number(digits: str, longest: int = _TIMESTAMP_DIGITS) -> bool:
+    return digits.isascii() and digits.isdigit() and len(digits) <= longest
 
 
 def _refuse_stale(auth_date: datetime, *, now: datetime, max_age: timedelta) -> None:
@@ -210,4 +215,4 @@ def _person(user_json: str) -> TelegramPerson:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return storable(value) if isinstance(value, str) else ""
