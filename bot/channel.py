@@ -122,15 +122,13 @@ class Outgoing:
 class Channel(Protocol):
     """One account of one platform. Constructed once per configured account by `bot/registry.py`.
 
-    `routes` are the ways to send that `Outgoing.route` may name. Where `answers_in_response` is false the
-    platform shows nothing of a callback's response: `answer` only acknowledges, and a reply goes out by `send`.
+    `routes` are the ways to send that `Outgoing.route` may name.
     """
 
     name: ChannelName
     account: str
     app_id: str
     routes: tuple[str, ...]
-    answers_in_response: bool
 
     def open(self, request: RawRequest) -> Handshake | Delivery:
         """Verify, then decode.
@@ -157,7 +155,8 @@ class Channel(Protocol):
 @runtime_checkable
 class FollowsUp(Protocol):
     """A channel whose passive answer cannot carry every reply: a pressed Telegram button keeps spinning until it is
-    acknowledged separately, and WeCom shows cards with buttons only when they are sent."""
+    acknowledged separately, WeCom shows cards with buttons only when they are sent, and a mini-program shows nothing
+    of a callback's response at all."""
 
     def follow_ups(self, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
         """What must still be sent after `answer(reply, to=to)`. Equal arguments give equal `client_message_id`s."""

@@ -13,7 +13,7 @@ from bot.wechat_mini.codec import reply_text
 from bot.wx_callback import SUCCESS, WechatCallbacks
 from bot.wx_messages import Addressee
 from bot.wx_template_fields import FieldRefused, fitted
-from handlers.messages import ChannelName, Inbound, MenuItem, Reply
+from handlers.messages import ChannelName, Inbound, MenuItem, Reply, SenderKind
 
 CUSTOMER_SERVICE: Final = "customer_service"
 SUBSCRIBE: Final = "subscribe"
@@ -24,7 +24,6 @@ class WechatMiniProgram:
 
     name: ChannelName = "wechat_mini"
     routes: tuple[str, ...] = (CUSTOMER_SERVICE, SUBSCRIBE)
-    answers_in_response: bool = False
 
     def __init__(self, account: WechatAccount, http: PlatformHttp, tokens: TokenFactory) -> None:
         self.account = account.account
@@ -37,8 +36,14 @@ class WechatMiniProgram:
         return self._callbacks.open(request)
 
     def answer(self, reply: Reply, *, to: Inbound, now: datetime) -> RawResponse:
-        """`success`: the platform knows no passive text here, see `answers_in_response`."""
+        """`success`: the platform knows no passive text here, so the reply itself is among the `follow_ups`."""
         return SUCCESS
+
+    def follow_ups(self, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
+        """The reply as customer-service message."""
+        if reply.is_silent or to.sender.kind is not SenderKind.MEMBER:
+            return ()
+        return (Outgoing(self.account, to.sender.external_id, CUSTOMER_SERVICE, reply, f"{to.key}:reply"),)
 
     def acknowledge(self) -> RawResponse:
         """`success`."""

@@ -14,7 +14,7 @@ from bot.wx_callback import SUCCESS, WechatCallbacks
 from bot.wx_messages import Addressee
 from bot.wx_template_fields import FieldRefused, fitted
 from bot.wx_text import wechat_text
-from handlers.messages import ChannelName, Inbound, MenuItem, Reply
+from handlers.messages import ChannelName, Inbound, MenuItem, Reply, SenderKind, Unfollow
 
 CUSTOMER_SERVICE: Final = "customer_service"
 TEMPLATE: Final = "template"
@@ -26,7 +26,6 @@ class WechatOfficialAccount:
 
     name: ChannelName = "wechat_oa"
     routes: tuple[str, ...] = (CUSTOMER_SERVICE, TEMPLATE, SUBSCRIBE)
-    answers_in_response: bool = True
 
     def __init__(self, account: WechatAccount, http: PlatformHttp, tokens: TokenFactory) -> None:
         self.account = account.account
@@ -40,8 +39,11 @@ class WechatOfficialAccount:
         return self._callbacks.open(request)
 
     def answer(self, reply: Reply, *, to: Inbound, now: datetime) -> RawResponse:
-        """The passive reply, encrypted unless the account runs in the clear."""
-        if reply.is_silent:
+        """The passive reply, encrypted unless the account runs in the clear.
+
+        Nothing can be said to somebody who left, nor to the platform when it reports about somebody.
+        """
+        if reply.is_silent or isinstance(to.content, Unfollow) or to.sender.kind is not SenderKind.MEMBER:
             return SUCCESS
         xml = reply_xml(reply, to=to, now=now)
         body = xml if self._plain_mode else self._callbacks.crypto.seal_reply(xml, now)
