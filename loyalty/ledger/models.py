@@ -50,6 +50,7 @@ class Entry(Model):
     kind = fields.CharField(max_length=24)
     asset = fields.CharField(max_length=24)
     amount = fields.BigIntField()
+    delta = fields.BigIntField()
     balance_after = fields.BigIntField()
     reverses_id = fields.BigIntField(null=True)
     reason: fields.JSONField[dict[str, object]] = fields.JSONField()

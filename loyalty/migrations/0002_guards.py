@@ -30,6 +30,12 @@ CHECKS = (
     ("reach_window", "window_not_overdrawn", "remaining >= 0"),
     ("reach_grant", "grant_not_overdrawn", "remaining >= 0"),
     ("approval", "approver_is_another", "decided_by IS NULL OR decided_by <> requested_by"),
+    ("approval", "approval_status_known", "status IN ('pending', 'approved', 'refused', 'expired')"),
+    ("approval", "approval_decided_by_one", "(status IN ('approved', 'refused')) = (decided_by IS NOT NULL)"),
+    ("point_grant", "grant_amount_in_range", "points BETWEEN 1 AND 1000000000"),
+    ("point_grant", "grant_status_known", "status IN ('posted', 'pending', 'refused', 'expired')"),
+    ("point_grant_day", "grant_day_not_negative", "points >= 0"),
+    ("refund", "refund_takes_no_negative", "points_taken >= 0 AND points_forgiven >= 0 AND growth_taken >= 0"),
     (
         "outbox",
         "outbox_status_known",

@@ -1,0 +1,152 @@
+"""What must always be true of live data, each as a query for the rows that break it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from loyalty import db
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """`sql` returns one text column naming each offending row; nothing returned means that it holds."""
+
+    name: str
+    meaning: str
+    sql: str
+
+
+INVARIANTS: Final = (
+    Invariant(
+        "balance_equals_postings",
+        "a balance is the sum of everything posted to and from it",
+        """
+        SELECT format('member %s %s: balance %s, postings %s', b.member_id, b.asset, b.available, coalesce(p.total, 0))
+        FROM ledger_balance b LEFT JOIN (
+            SELECT member_id, asset,
+                   sum(CASE WHEN destination = 'available' THEN amount WHEN source = 'available' THEN -amount ELSE 0 END)
+                       AS total
+            FROM ledger_posting GROUP BY member_id, asset
+        ) p USING (member_id, asset) WHERE b.available <> coalesce(p.total, 0)
+        """,
+    ),
+    Invariant(
+        "balance_equals_lots",
+        "a balance is the sum of what is left in the member's lots",
+        """
+        SELECT format('member %s %s: balance %s, lots %s', b.member_id, b.asset, b.available, coalesce(l.total, 0))
+        FROM ledger_balance b LEFT JOIN (
+            SELECT member_id, asset, sum(remaining) AS total FROM ledger_lot WHERE state = 'active'
+            GROUP BY member_id, asset
+        ) l USING (member_id, asset) WHERE b.available <> coalesce(l.total, 0)
+        """,
+    ),
+    Invariant(
+        "lot_equals_postings",
+        "what is left of a lot is what was put in less what was taken out",
+        """
+        SELECT format('lot %s of member %s: remaining %s, postings %s', l.id, l.member_id, l.remaining, coalesce(p.total, 0))
+        FROM ledger_lot l LEFT JOIN (
+            SELECT lot_id, sum(CASE WHEN destination = 'available' THEN amount ELSE -amount END) AS total
+            FROM ledger_posting WHERE lot_id IS NOT NULL GROUP BY lot_id
+        ) p ON p.lot_id = l.id WHERE l.remaining <> coalesce(p.total, 0)
+        """,
+    ),
+    Invariant(
+        "entry_equals_postings",
+        "the change an entry shows is the change its postings make",
+        """
+        SELECT format('entry %s of member %s: delta %s, postings %s', e.id, e.member_id, e.delta, coalesce(p.total, 0))
+        FROM ledger_entry e LEFT JOIN (
+            SELECT entry_id,
+                   sum(CASE WHEN destination = 'available' THEN amount WHEN source = 'available' THEN -amount ELSE 0 END)
+                       AS total
+            FROM ledger_posting GROUP BY entry_id
+        ) p ON p.entry_id = e.id WHERE e.delta <> coalesce(p.total, 0)
+        """,
+    ),
+    Invariant(
+        "statement_readds",
+        "a statement re-adds line by line to the balance it shows",
+        """
+        SELECT format('entry %s of member %s: shows %s, adds up to %s', id, member_id, balance_after, running) FROM (
+            SELECT id, member_id, balance_after, sum(delta) OVER (PARTITION BY member_id, asset ORDER BY id) AS running
+            FROM ledger_entry
+        ) lines WHERE balance_after <> running
+        """,
+    ),
+    Invariant(
+        "reversals_within_original",
+        "all reversals of an entry together give back no more than it took",
+        """
+        SELECT format('entry %s of member %s: took %s, given back %s', o.id, o.member_id, o.amount, r.total)
+        FROM ledger_entry o JOIN (
+            SELECT reverses_id, member_id, sum(delta) AS total FROM ledger_entry
+            WHERE reverses_id IS NOT NULL AND delta > 0 GROUP BY reverses_id, member_id
+        ) r ON r.reverses_id = o.id AND r.member_id = o.member_id WHERE r.total > o.amount
+        """,
+    ),
+    Invariant(
+        "coupons_equal_issued",
+        "a template has issued exactly the coupons that exist, and no more than its stock",
+        """
+        SELECT format('template %s: issued %s, coupons %s, stock %s', t.id, t.issued, coalesce(c.total, 0), t.stock)
+        FROM coupon_template t LEFT JOIN (SELECT template_id, count(*) AS total FROM coupon GROUP BY template_id) c
+            ON c.template_id = t.id
+        WHERE t.issued <> coalesce(c.total, 0) OR t.issued > t.stock
+        """,
+    ),
+    Invariant(
+        "check_ins_paid_once",
+        "every check-in that promised points has exactly its ledger entry",
+        """
+        SELECT format('check-in %s of member %s on %s', c.id, c.member_id, c.day)
+        FROM check_in c LEFT JOIN ledger_entry e
+            ON e.member_id = c.member_id AND e.key = 'check_in:' || c.day || ':points'
+        WHERE c.points > 0 AND e.delta IS DISTINCT FROM c.points
+        """,
+    ),
+    Invariant(
+        "refunds_equal_purchase",
+        "what a purchase shows as refunded is the sum of its refunds",
+        """
+        SELECT format('purchase %s: refunded %s, refunds %s', p.id, p.refunded_fen, coalesce(r.total, 0))
+        FROM purchase p LEFT JOIN (SELECT purchase_id, sum(amount_fen) AS total FROM refund GROUP BY purchase_id) r
+            ON r.purchase_id = p.id WHERE p.refunded_fen <> coalesce(r.total, 0)
+        """,
+    ),
+    Invariant(
+        "one_open_tier",
+        "a member's tier intervals neither overlap nor run backwards",
+        """
+        SELECT format('tier interval %s of member %s', id, member_id) FROM (
+            SELECT id, member_id, starts_at, ends_at,
+                   lead(starts_at) OVER (PARTITION BY member_id ORDER BY starts_at, id) AS next_start
+            FROM tier_interval
+        ) t WHERE ends_at < starts_at OR ends_at > next_start OR (ends_at IS NULL AND next_start IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "pending_events_exist",
+        "everything queued for subscribers is an event that was recorded",
+        """
+        SELECT format('pending event %s', p.event_id) FROM event_pending p LEFT JOIN event e ON e.id = p.event_id
+        WHERE e.id IS NULL
+        """,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The rows that break one invariant, at most `limit` of them named."""
+
+    invariant: Invariant
+    broken: tuple[str, ...]
+
+
+async def check_all(*, limit: int = 20) -> AsyncIterator[Finding]:
+    """Run every invariant; one finding each, empty when it holds."""
+    for invariant in INVARIANTS:
+        rows = await db.fetch(f"{invariant.sql} LIMIT {limit:d}")
+        yield Finding(invariant, tuple(str(row[0]) for row in rows))

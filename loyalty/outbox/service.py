@@ -1,0 +1,174 @@
+"""What goes out: queued with its cause, leased by a sender, finished with one of three outcomes.
+
+Accepted and rejected are answers of the platform; unknown means that the request may have been carried
+out. A lease that ran out while sending is unknown, never silently sent again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import orjson
+
+from loyalty import db
+
+SendClass = Literal["service_notice", "marketing", "staff"]
+TRANSACTION: Final = "transaction"
+
+_QUEUE = """
+INSERT INTO outbox (key, member_id, staff_id, identity_id, send_class, purpose, notice, params, status, attempts,
+                    epoch, due_at, give_up_at, created_at)
+SELECT key, member_id, staff_id, identity_id, send_class, purpose, notice, params::jsonb, 'queued', 0, 0,
+       due_at, give_up_at, $11
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
+            $9::timestamptz[], $10::timestamptz[])
+     AS given(key, member_id, staff_id, identity_id, send_class, purpose, notice, params, due_at, give_up_at)
+ORDER BY key
+ON CONFLICT (key) DO NOTHING
+"""
+_CLAIM = """
+UPDATE outbox SET status = 'leased', lease_until = $1::timestamptz + $3::interval, epoch = epoch + 1, attempts = attempts + 1
+WHERE id IN (
+    SELECT id FROM outbox WHERE status = 'queued' AND due_at <= $1
+    ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, key, member_id, staff_id, identity_id, send_class, purpose, notice, params, attempts, epoch, due_at, give_up_at
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something to tell one person. `key` makes it once; `notice` names its words in `templates/notices`;
+    `purpose` is the consent that must hold at the moment of sending."""
+
+    key: str
+    notice: str
+    send_class: SendClass
+    purpose: str
+    member_id: int | None = None
+    staff_id: int | None = None
+    identity_id: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    due_at: datetime
+    give_up_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message leased to this sender; `epoch` fences it against a later lease."""
+
+    id: int
+    key: str
+    member_id: int | None
+    staff_id: int | None
+    identity_id: int | None
+    send_class: str
+    purpose: str
+    notice: str
+    params: Mapping[str, Any]
+    attempts: int
+    epoch: int
+    due_at: datetime
+    give_up_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """What became of a message and by which way it went."""
+
+    status: Literal["accepted", "rejected", "unknown", "suppressed", "expired"]
+    channel: str | None = None
+    account: str | None = None
+    route: str | None = None
+    platform_message_id: str | None = None
+    code: str | None = None
+
+
+async def queue(*notices: Notice, now: datetime) -> None:
+    """Write the rows, in the unit of work of their cause; a key that exists is left as it is."""
+    if not notices:
+        return
+    await db.execute(
+        _QUEUE,
+        [n.key for n in notices],
+        [n.member_id for n in notices],
+        [n.staff_id for n in notices],
+        [n.identity_id for n in notices],
+        [n.send_class for n in notices],
+        [n.purpose for n in notices],
+        [n.notice for n in notices],
+        [orjson.dumps(dict(n.params)).decode() for n in notices],
+        [n.due_at for n in notices],
+        [n.give_up_at for n in notices],
+        now,
+    )
+
+
+async def claim_due(*, now: datetime, batch_max: int, lease: timedelta) -> list[Claimed]:
+    """Lease what is due, oldest first; other senders skip these rows until the lease ends."""
+    rows = await db.fetch(_CLAIM, now, batch_max, lease)
+    claimed = [Claimed(**{**dict(row), "params": orjson.loads(row["params"])}) for row in rows]
+    return sorted(claimed, key=lambda message: (message.due_at, message.id))
+
+
+async def finish(message: Claimed, outcome: Finish, *, now: datetime) -> bool:
+    """Record the outcome; False when the lease was lost to another sender meanwhile."""
+    done = await db.execute(
+        "UPDATE outbox SET status = $3, channel = $4, account = $5, route = $6, platform_message_id = $7, code = $8,"
+        " finished_at = $9, lease_until = NULL WHERE id = $1 AND epoch = $2 AND status = 'leased'",
+        message.id,
+        message.epoch,
+        outcome.status,
+        outcome.channel,
+        outcome.account,
+        outcome.route,
+        outcome.platform_message_id,
+        outcome.code,
+        now,
+    )
+    return done == 1
+
+
+async def retry_at(message: Claimed, due_at: datetime, *, code: str) -> bool:
+    """Put a refused message back until `due_at`; False when the lease was lost."""
+    done = await db.execute(
+        "UPDATE outbox SET status = 'queued', due_at = $3, code = $4, lease_until = NULL"
+        " WHERE id = $1 AND epoch = $2 AND status = 'leased'",
+        message.id,
+        message.epoch,
+        due_at,
+        code,
+    )
+    return done == 1
+
+
+async def settle_lost_leases(*, now: datetime, batch_max: int) -> int:
+    """Messages whose sender died while sending become unknown; how many."""
+    return await db.execute(
+        "UPDATE outbox SET status = 'unknown', code = 'lease_lost', finished_at = $1, lease_until = NULL WHERE id IN ("
+        "SELECT id FROM outbox WHERE status = 'leased' AND lease_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        now,
+        batch_max,
+    )
+
+
+async def withdraw(member_ids: Sequence[int], *, now: datetime) -> int:
+    """Suppress everything still queued for members who closed their account; how many."""
+    return await db.execute(
+        "UPDATE outbox SET status = 'suppressed', code = 'member_closed', finished_at = $2"
+        " WHERE member_id = ANY($1) AND status = 'queued'",
+        list(member_ids),
+        now,
+    )
+
+
+async def report_delivery(platform_message_id: str, *, account: str, status: str, code: str) -> None:
+    """The platform told later what became of an accepted message."""
+    await db.execute(
+        "UPDATE outbox SET status = $3, code = $4 WHERE platform_message_id = $1 AND account = $2 AND status = 'accepted'",
+        platform_message_id,
+        account,
+        status,
+        code,
+    )

@@ -1,0 +1,48 @@
+"""Recording facts."""
+
+from dataclasses import asdict
+from datetime import datetime
+
+import orjson
+
+from loyalty import db
+from loyalty.events import SUBSCRIBED, Event
+
+_SHARED_FIELDS = frozenset({"member_id", "at"})
+
+_RECORD = """
+WITH written AS (
+    INSERT INTO event (member_id, name, version, data, at, recorded_at)
+    SELECT member_id, name, version, data::jsonb, at, $6
+    FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[])
+        WITH ORDINALITY AS given(member_id, name, version, data, at, place)
+    ORDER BY place
+    RETURNING id, name
+)
+INSERT INTO event_pending (event_id, due_at, attempts)
+SELECT id, $6, 0 FROM written WHERE name = ANY($7)
+"""
+
+
+async def record(*events: Event, now: datetime) -> None:
+    """Append `events` to the spine, in order; those that somebody waits for are queued for the relay.
+
+    Runs in the caller's unit of work: the facts are there exactly when their cause is.
+    """
+    if not events:
+        return
+    await db.execute(
+        _RECORD,
+        [event.member_id for event in events],
+        [event.name for event in events],
+        [event.version for event in events],
+        [_data(event) for event in events],
+        [event.at for event in events],
+        now,
+        list(SUBSCRIBED),
+    )
+
+
+def _data(event: Event) -> str:
+    values = {key: value for key, value in asdict(event).items() if key not in _SHARED_FIELDS}
+    return orjson.dumps(values).decode()
