@@ -15,24 +15,35 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
-from loyalty.errors import Bug, ensure
+from loyalty.errors import Bug, Refusal, ensure
 
 Row = asyncpg.Record
 
 CONNECTION: Final = "default"
 MODEL_MODULES: Final = (
+    "loyalty.approvals.models",
+    "loyalty.attempts.models",
+    "loyalty.audit.models",
     "loyalty.check_ins.models",
+    "loyalty.consents.models",
     "loyalty.coupons.models",
     "loyalty.credentials.models",
+    "loyalty.datarights.models",
+    "loyalty.dialogues.models",
     "loyalty.identity.models",
     "loyalty.inbox.models",
     "loyalty.journeys.models",
     "loyalty.ledger.models",
+    "loyalty.member_codes.models",
     "loyalty.members.models",
+    "loyalty.merges.models",
     "loyalty.outbox.models",
+    "loyalty.phones.models",
+    "loyalty.points.models",
     "loyalty.program.models",
     "loyalty.purchases.models",
     "loyalty.reach.models",
+    "loyalty.sessions.models",
     "loyalty.spine.models",
     "loyalty.staff.models",
     "loyalty.tiers.models",
@@ -102,7 +113,7 @@ async def unit_of_work() -> AsyncIterator[None]:
     ensure(not _open.get(), "units of work do not nest: verbs never open one")
     token = _open.set(True)
     try:
-        async with in_transaction(CONNECTION):
+        async with _committing():
             yield
     finally:
         _open.reset(token)
@@ -112,8 +123,23 @@ async def unit_of_work() -> AsyncIterator[None]:
 async def attempt() -> AsyncIterator[None]:
     """A savepoint inside the unit of work: what fails in it is undone, the rest stays usable."""
     ensure(_open.get(), "attempts happen inside a unit of work")
-    async with in_transaction(CONNECTION):
+    async with _committing():
         yield
+
+
+@asynccontextmanager
+async def _committing() -> AsyncIterator[None]:
+    """A transaction or savepoint that an exception undoes, except a refusal that keeps its work."""
+    refusal: Refusal | None = None
+    async with in_transaction(CONNECTION):
+        try:
+            yield
+        except Refusal as refused:
+            if not refused.keeps_work:
+                raise
+            refusal = refused
+    if refusal is not None:
+        raise refusal
 
 
 async def retried(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -39,6 +39,7 @@ class Coupon(Model):
     ordinal = fields.IntField()
     status = fields.CharField(max_length=12)
     origin = fields.CharField(max_length=24)
+    claim_key = fields.CharField(max_length=120, null=True)
     claimed_at = fields.DatetimeField()
     expires_at = fields.DatetimeField()
     redeemed_at = fields.DatetimeField(null=True)
@@ -48,16 +49,5 @@ class Coupon(Model):
 
     class Meta:
         table = "coupon"
-        unique_together = (("template_id", "member_id", "ordinal"),)
-        indexes = (("member_id", "status", "expires_at"),)
-
-
-class CodeMiss(Model):
-    """Wrong coupon or member codes typed by one person: the counter that stops guessing."""
-
-    actor = fields.CharField(max_length=80, primary_key=True)
-    misses = fields.IntField()
-    window_started_at = fields.DatetimeField()
-
-    class Meta:
-        table = "code_miss"
+        unique_together = (("template_id", "member_id", "ordinal"), ("template_id", "member_id", "claim_key"))
+        indexes = (("member_id", "status", "expires_at"), ("redeemed_store_id", "redeemed_at"))

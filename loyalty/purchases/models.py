@@ -27,7 +27,7 @@ class Purchase(Model):
     class Meta:
         table = "purchase"
         unique_together = (("source", "external_id"),)
-        indexes = (("member_id", "occurred_at"),)
+        indexes = (("member_id", "occurred_at"), ("store_id", "occurred_at"))
 
 
 class Refund(Model):
@@ -42,6 +42,7 @@ class Refund(Model):
     amount_fen = fields.BigIntField()
     points_taken = fields.BigIntField()
     points_forgiven = fields.BigIntField()
+    growth_taken = fields.BigIntField()
     occurred_at = fields.DatetimeField()
     recorded_at = fields.DatetimeField()
 
