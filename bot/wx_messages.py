@@ -80,7 +80,15 @@ class Addressee:
 
 
 def text_of(fields: Fields, *names: str) -> str:
-    """The first scalar among `names` that is there, as text that can be stored; "" when there is none."""
+    """The first scalar among `names` that is there, trimmed and storable; "" when there is none.
+
+    Genuine pushes carry ids as numbers or text, some with blanks around them.
+    """
+    return words_of(fields, *names).strip()
+
+
+def words_of(fields: Fields, *names: str) -> str:
+    """Like `text_of`, but to the character, for what a person wrote."""
     for name in names:
         value = fields.get(name)
         if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
@@ -110,7 +118,7 @@ def messages_of(fields: Fields, to: Addressee, *, received_at: datetime) -> tupl
 
 
 def _sent_at(fields: Fields, received_at: datetime) -> datetime:
-    seconds = text_of(fields, "CreateTime").strip()
+    seconds = text_of(fields, "CreateTime")
     if seconds.isascii() and seconds.isdigit() and int(seconds) < _LATEST_SECOND:
         return datetime.fromtimestamp(int(seconds), UTC)
     return received_at
@@ -148,7 +156,7 @@ def _digest(parts: list[str]) -> str:
 def _message_content(fields: Fields, kind: str) -> Content:
     if kind == "text":
         pressed = text_of(fields, _MENU_REPLY_ID)
-        return Click(pressed) if pressed else Text(text_of(fields, "Content"))
+        return Click(pressed) if pressed else Text(words_of(fields, "Content"))
     if kind in _MEDIA:
         return Media(kind, {name: text_of(fields, name) for name in _MEDIA[kind] if text_of(fields, name)})
     return Unhandled(kind or text_of(fields, "InfoType"), recognised=False, fields=_kept(fields))
@@ -198,7 +206,7 @@ def _enter(fields: Fields) -> Content:
 
 
 def _template_report(fields: Fields) -> Content:
-    status = text_of(fields, "Status").strip()
+    status = text_of(fields, "Status")
     compact = status.lower().replace(" ", "")
     if compact == "success":
         outcome = SendOutcome.DELIVERED
@@ -209,7 +217,7 @@ def _template_report(fields: Fields) -> Content:
 
 def _sent_reports(fields: Fields) -> Iterator[Content]:
     for item in _listed(fields):
-        code = text_of(item, "ErrorCode").strip()
+        code = text_of(item, "ErrorCode")
         if code in ("", "0"):
             outcome = SendOutcome.DELIVERED
         else:
@@ -229,7 +237,7 @@ def _managed_choices(fields: Fields) -> Content:
 def _choices(fields: Fields) -> dict[str, SubscribeChoice]:
     return {
         text_of(item, "TemplateId"): SubscribeChoice.ACCEPT
-        if text_of(item, "SubscribeStatusString").strip().lower() == "accept"
+        if text_of(item, "SubscribeStatusString").lower() == "accept"
         else SubscribeChoice.REJECT
         for item in _listed(fields)
         if text_of(item, "TemplateId")

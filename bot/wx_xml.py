@@ -40,7 +40,7 @@ def parse(body: bytes) -> dict[str, Value]:
     parser.EndElementHandler = tree.end
     parser.CharacterDataHandler = tree.characters
     try:
-        parser.Parse(body, True)
+        parser.Parse(body.decode("utf-8"), True)
     except (expat.ExpatError, ValueError) as error:
         raise Malformed("not well-formed XML") from error
     return tree.fields()
