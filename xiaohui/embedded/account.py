@@ -1,13 +1,11 @@
 """Which account the servers run as, and what that account can reach."""
 
 import os
+import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
 from xiaohui.embedded.refusals import CannotDemote, NotOurs
-
-NOBODY = 65534
-"""PostgreSQL refuses to run as root; this id needs no entry in the machine's list of users."""
 
 
 @dataclass(frozen=True)
@@ -63,4 +61,22 @@ def account_for(home: Path) -> Account:
         return Account(os.geteuid(), os.getegid(), demoted=False)
     if owner is not None and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid, demoted=True)
-    return Account(NOBODY, NOBODY, demoted=True)
+    return nobody()
+
+
+def nobody() -> Account:
+    """The unprivileged account of this machine, since PostgreSQL refuses to run as root."""
+    try:
+        entry = pwd.getpwnam("nobody")
+    except KeyError:
+        return Account(65534, 65534, demoted=True)
+    return Account(entry.pw_uid, entry.pw_gid, demoted=True)
+
+
+def has_name(uid: int) -> bool:
+    """Whether the machine's list of users knows `uid`."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

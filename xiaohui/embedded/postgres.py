@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from xiaohui.embedded.account import Account
+from xiaohui.embedded.account import Account, has_name
 from xiaohui.embedded.engines import PostgresEngine, find_postgres, reachable_postgres
 from xiaohui.embedded.folders import owned_folder
 from xiaohui.embedded.process import (
@@ -22,7 +22,7 @@ from xiaohui.embedded.process import (
     is_server,
     trim_log,
 )
-from xiaohui.embedded.refusals import ServerDied
+from xiaohui.embedded.refusals import NamelessUser, ServerDied
 
 NAME = "PostgreSQL"
 ROLE = "xiaohui"
@@ -109,6 +109,8 @@ class EmbeddedPostgres:
         return int(version.read_text("ascii")) if version.exists() else None
 
     def _create(self, engine: PostgresEngine) -> None:
+        if not has_name(self.account.uid):
+            raise NamelessUser(self.account.uid)
         self.progress("首次启动：正在创建 PostgreSQL 数据目录 · first start: creating the PostgreSQL data folder")
         for unfinished in self.folder.parent.glob(f"{self.folder.name}.new-*"):
             shutil.rmtree(unfinished)

@@ -92,6 +92,19 @@ class CannotDemote(CannotStart):
         )
 
 
+class NamelessUser(CannotStart):
+    """PostgreSQL's initdb wants its user to have a name, and this user id has none (an arbitrary id in a container)."""
+
+    def __init__(self, account: int) -> None:
+        super().__init__(
+            f"用户 {account} 在这台机器上没有用户名（/etc/passwd 里没有它），PostgreSQL 无法创建数据目录。"
+            f"请换一个有名字的用户启动，或设置 XIAOHUI_DATABASE_URL 与 XIAOHUI_REDIS_URL 使用现有服务器。",
+            f"User id {account} has no name on this machine (it is not in /etc/passwd), so PostgreSQL cannot create its "
+            f"data folder. Start as a user with a name, or point XIAOHUI_DATABASE_URL and XIAOHUI_REDIS_URL at servers "
+            f"of your own.",
+        )
+
+
 class NoPrivateFolder(CannotStart):
     """No folder is short, reachable and ours enough for the sockets."""
 

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,11 +23,13 @@ from typing import Self
 from xiaohui.embedded.account import account_for
 from xiaohui.embedded.folders import data_folder, make_home, socket_folder
 from xiaohui.embedded.postgres import EmbeddedPostgres
+from xiaohui.embedded.process import POLL_S
 from xiaohui.embedded.refusals import AlreadyRunning
 from xiaohui.embedded.valkey import EmbeddedValkey
 
 _TEMPORARY = "xiaohui-temporary-"
 _ANNOUNCEMENT = "servers.json"
+_LOCK_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ class EmbeddedServers:
             account = account_for(self.home)
             data = data_folder(self.home, account, progress)
             sockets = socket_folder(self.home, account)
+            undo.callback(shutil.rmtree, sockets, ignore_errors=True)
             if self._fleeting:
                 undo.callback(shutil.rmtree, data, ignore_errors=True)
-                undo.callback(shutil.rmtree, sockets, ignore_errors=True)
             logs = self.home / "log"
             logs.mkdir(exist_ok=True)
             account.give(logs)
@@ -144,11 +147,16 @@ class EmbeddedServers:
 @contextlib.contextmanager
 def _only_one(home: Path) -> Iterator[None]:
     with (home / "servers.lock").open("a+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise AlreadyRunning(home, int(lock.read() or 0)) from None
+        # `running()` of another command holds the lock for an instant; only who holds it longer is an instance.
+        for attempt in range(_LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                lock.seek(0)
+                if attempt + 1 == _LOCK_ATTEMPTS:
+                    raise AlreadyRunning(home, int(lock.read() or 0)) from None
+                time.sleep(POLL_S)
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
