@@ -106,6 +106,16 @@ async def keep_answers(source: str, answers: Mapping[str, object]) -> None:
         )
 
 
+async def amend_answer(source: str, key: str, more: Mapping[str, object]) -> None:
+    """Add to a kept answer (an object) what became known after it was given."""
+    await db.execute(
+        "UPDATE inbox SET answer = answer || $3::jsonb WHERE source = $1 AND key = $2",
+        source,
+        _fitting(key),
+        orjson.dumps(dict(more)).decode(),
+    )
+
+
 async def keep_fields(source: str, key: str, fields: Mapping[str, str]) -> None:
     """Store what an unhandled push said, so that nothing a platform told us is lost."""
     await db.execute(

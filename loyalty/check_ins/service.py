@@ -1,0 +1,159 @@
+"""Checking in: the unique (member, day) row is the only guard, also between two taps at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from loyalty import db
+from loyalty.check_ins import rules
+from loyalty.clock import business_day
+from loyalty.errors import Conflict, unreachable
+from loyalty.events import CheckedIn
+from loyalty.expiry import end_of_month_rule
+from loyalty.ledger import service as ledger
+from loyalty.ledger.service import Asset, Grant, Operation, Posted
+from loyalty.program import queries as program
+from loyalty.program.queries import PublishedTerms
+from loyalty.spine import service as spine
+
+_LATEST = """
+SELECT member_id, day, streak FROM check_in
+WHERE member_id = ANY($1) AND day BETWEEN $2 AND $3
+"""
+_INSERT = """
+INSERT INTO check_in (member_id, day, streak, points, at)
+SELECT member_id, $1, streak, points, $2
+FROM unnest($3::bigint[], $4::int[], $5::bigint[]) AS given(member_id, streak, points)
+ORDER BY member_id
+ON CONFLICT (member_id, day) DO NOTHING
+RETURNING member_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedInView:
+    """A check-in that counted."""
+
+    day: date
+    streak: int
+    points: int
+    bonus: int
+    balance: int
+    next_bonus_days: int | None
+    next_bonus_points: int | None
+
+
+class AlreadyCheckedIn(Conflict):
+    """The member was here today; the next check-in counts from `next_day`."""
+
+    code = "check_ins.already_done"
+
+
+CheckInOutcome = CheckedInView | AlreadyCheckedIn
+
+
+async def check_in_many(member_ids: Sequence[int], *, now: datetime) -> list[CheckInOutcome]:
+    """Check in each member on the business day of `now`; one outcome each, in order."""
+    published = await program.in_force(now)
+    day = business_day(now, published.terms.calendar)
+    unique = sorted(set(member_ids))
+    seen = await _latest(unique, day)
+    fresh = [member_id for member_id in unique if (last := seen.get(member_id)) is None or last.day < day]
+    rewards = {
+        member_id: rules.reward(seen.get(member_id), day, published.terms.check_in) for member_id in fresh
+    }
+    won = await _insert(rewards, day, now)
+    balances = await _pay({member_id: rewards[member_id] for member_id in won}, day, published, now)
+    await spine.record(
+        *(
+            CheckedIn(member_id=member_id, at=now, day=day, streak=rewards[member_id].streak,
+                      points=rewards[member_id].points)
+            for member_id in won
+        ),
+        now=now,
+    )
+    views = {
+        member_id: _view(rewards[member_id], day, balances.get(member_id, 0), published) for member_id in won
+    }
+    streaks = {member_id: last.streak for member_id, last in seen.items() if last.day == day}
+    streaks |= {member_id: reward.streak for member_id, reward in rewards.items()}
+    return [views.pop(member_id, None) or _refused(day, streaks.get(member_id)) for member_id in member_ids]
+
+
+async def check_in(member_id: int, *, now: datetime) -> CheckedInView:
+    """`check_in_many` of one.
+
+    Raises:
+        AlreadyCheckedIn: the member was here today.
+    """
+    outcome = (await check_in_many([member_id], now=now))[0]
+    if isinstance(outcome, AlreadyCheckedIn):
+        raise outcome
+    return outcome
+
+
+async def _latest(member_ids: Sequence[int], day: date) -> dict[int, rules.Last]:
+    rows = await db.fetch(_LATEST, list(member_ids), day - timedelta(days=1), day)
+    found: dict[int, rules.Last] = {}
+    for row in sorted(rows, key=lambda row: row["day"]):
+        found[row["member_id"]] = rules.Last(row["day"], row["streak"])
+    return found
+
+
+async def _insert(rewards: Mapping[int, rules.Reward], day: date, now: datetime) -> list[int]:
+    if not rewards:
+        return []
+    rows = await db.fetch(
+        _INSERT,
+        day,
+        now,
+        list(rewards),
+        [reward.streak for reward in rewards.values()],
+        [reward.points for reward in rewards.values()],
+    )
+    return sorted(row["member_id"] for row in rows)
+
+
+async def _pay(
+    rewards: Mapping[int, rules.Reward], day: date, published: PublishedTerms, now: datetime
+) -> Mapping[int, int]:
+    """Points and growth of each check-in; the points balance after it per member."""
+    terms = published.terms
+    expires_at = end_of_month_rule(now, months=terms.points.expiry_months, zone=terms.calendar)
+    batch: list[Operation] = []
+    for member_id, reward in rewards.items():
+        reason = {"day": day.isoformat(), "streak": reward.streak, "bonus": reward.bonus, "terms": published.version}
+        for asset, amount, expiry in (
+            (Asset.POINTS, reward.points, expires_at),
+            (Asset.GROWTH, terms.growth.per_check_in, None),
+        ):
+            if amount:
+                key = f"check_in:{day.isoformat()}:{asset}"
+                batch.append(
+                    Grant(member_id=member_id, asset=asset, amount=amount, key=key, kind="check_in", occurred_at=now,
+                          reason=reason, expires_at=expiry)
+                )
+    balances: dict[int, int] = {}
+    for operation, outcome in zip(batch, await ledger.post(batch, now=now), strict=True):
+        if not isinstance(outcome, Posted) or outcome.replayed:
+            unreachable("a day that was just inserted was not paid before")
+        if operation.asset is Asset.POINTS:
+            balances[operation.member_id] = outcome.balance
+    return balances
+
+
+def _view(reward: rules.Reward, day: date, balance: int, published: PublishedTerms) -> CheckedInView:
+    ahead = rules.next_bonus(reward.streak, published.terms.check_in)
+    return CheckedInView(
+        day=day,
+        streak=reward.streak,
+        points=reward.points,
+        bonus=reward.bonus,
+        balance=balance,
+        next_bonus_days=ahead[0] if ahead else None,
+        next_bonus_points=ahead[1] if ahead else None,
+    )
+
+
+def _refused(day: date, streak: int | None) -> AlreadyCheckedIn:
+    return AlreadyCheckedIn(day=day, next_day=day + timedelta(days=1), streak=streak)
