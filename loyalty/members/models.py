@@ -1,4 +1,4 @@
-"""Tables of members, their keys, consents and requests about their own data."""
+"""Tables of members, of the key that seals their personal values, and of disputed phone numbers."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -48,34 +48,18 @@ class MemberKey(Model):
         table = "member_key"
 
 
-class Consent(Model):
-    """One answer to one purpose, append-only; the newest row per purpose is in force."""
+class PhoneClaim(Model):
+    """Somebody proved a number that another member holds; it moves at `effective_at` unless the holder objects."""
 
     id = fields.BigIntField(primary_key=True)
-    member_id = fields.BigIntField()
-    purpose = fields.CharField(max_length=32)
-    granted = fields.BooleanField()
-    text_version = fields.IntField()
-    channel = fields.CharField(max_length=16)
-    evidence = fields.CharField(max_length=200)
-    at = fields.DatetimeField()
-
-    class Meta:
-        table = "consent"
-        indexes = (("member_id", "purpose", "id"),)
-
-
-class DataRequest(Model):
-    """A member's request to export or delete their data, with its clock."""
-
-    id = fields.BigIntField(primary_key=True)
-    member_id = fields.BigIntField()
-    kind = fields.CharField(max_length=12)
+    member_id = fields.BigIntField(db_index=True)
+    holder_id = fields.BigIntField(db_index=True)
+    phone_index = fields.CharField(max_length=64)
+    phone_sealed = fields.BinaryField(null=True)
     status = fields.CharField(max_length=12)
     requested_at = fields.DatetimeField()
-    due_at = fields.DatetimeField()
+    effective_at = fields.DatetimeField()
     finished_at = fields.DatetimeField(null=True)
 
     class Meta:
-        table = "data_request"
-        indexes = (("member_id", "kind"),)
+        table = "phone_claim"

@@ -1,0 +1,91 @@
+"""Reading members."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from loyalty import db
+from loyalty.members import rules, service
+from loyalty.members.service import MemberGone
+from loyalty.phones import rules as phones
+
+_COLUMNS: Final = """
+SELECT m.id, m.public_id, m.number, m.status, m.locale, m.name_masked, m.phone_masked, m.is_minor, m.profiling,
+       m.birthday_month_day, m.joined_at, m.registered_at, m.store_id, t.tier,
+       coalesce((SELECT available FROM ledger_balance b WHERE b.member_id = m.id AND b.asset = 'points'), 0)
+           - coalesce((SELECT sum(remaining) FROM ledger_lot l WHERE l.member_id = m.id AND l.asset = 'points'
+                       AND l.remaining > 0 AND l.state = 'active' AND l.expires_at <= $2), 0)::bigint AS points,
+       coalesce((SELECT available FROM ledger_balance b WHERE b.member_id = m.id AND b.asset = 'growth'), 0) AS growth
+FROM member m LEFT JOIN tier_interval t ON t.member_id = m.id AND t.ends_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberCard:
+    """What the member and the clerk in front of them see; name and phone are masked, `tier` is None until the
+    first review. `points` are the usable ones at the asked moment."""
+
+    id: int
+    public_id: uuid.UUID
+    number: str
+    status: str
+    locale: str
+    name_masked: str | None
+    phone_masked: str | None
+    is_minor: bool
+    profiling: bool
+    has_birthday: bool
+    tier: str | None
+    points: int
+    growth: int
+    joined_at: datetime
+    registered_at: datetime | None
+    store_id: int | None
+
+
+async def card(member_id: int, *, at: datetime) -> MemberCard:
+    """The card of a member, in one statement.
+
+    Raises:
+        MemberGone: unknown, closed or merged.
+    """
+    return _card(await db.fetch_one(_COLUMNS + "WHERE m.id = $1", member_id, at))
+
+
+async def card_by_number(number: str, *, at: datetime) -> MemberCard:
+    """The card of the member with this 10-digit number.
+
+    Raises:
+        MemberGone: nobody has it.
+    """
+    if not rules.is_number(number):
+        raise MemberGone
+    return _card(await db.fetch_one(_COLUMNS + "WHERE m.number = $1", number, at))
+
+
+async def card_by_phone(typed: str, *, at: datetime) -> MemberCard:
+    """The card of the member who proved this phone number, however it is spelled.
+
+    Raises:
+        PhoneInvalid: not a number of any numbering plan.
+        MemberGone: nobody proved it.
+    """
+    index = service.phone_index(phones.e164(typed))
+    return _card(await db.fetch_one(_COLUMNS + "WHERE m.phone_index = $1", index, at))
+
+
+async def card_by_public_id(public_id: uuid.UUID, *, at: datetime) -> MemberCard:
+    """The card of the member known outside by `public_id`.
+
+    Raises:
+        MemberGone: nobody is.
+    """
+    return _card(await db.fetch_one(_COLUMNS + "WHERE m.public_id = $1", public_id, at))
+
+
+def _card(row: db.Row | None) -> MemberCard:
+    if row is None or row["status"] in {"closed", "merged"}:
+        raise MemberGone
+    values = {key: row[key] for key in MemberCard.__slots__ if key != "has_birthday"}
+    return MemberCard(**values, has_birthday=row["birthday_month_day"] is not None)

@@ -1,0 +1,62 @@
+"""What becomes of each table of a member when two members turn out to be one person. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Fate(StrEnum):
+    """MOVES: the rows become the survivor's. STAYS: history or short-lived, it keeps naming whom it happened to.
+    OWN_RULE: `merges.service` has a rule for it (uniqueness, sealed values, value itself)."""
+
+    MOVES = "moves"
+    STAYS = "stays"
+    OWN_RULE = "own_rule"
+
+
+# Every table with a `member_id`; a test compares this with the migrated database.
+FATES: Final[Mapping[str, Fate]] = {
+    "approval": Fate.STAYS,
+    "audit_entry": Fate.STAYS,
+    "channel_identity": Fate.MOVES,
+    "check_in": Fate.OWN_RULE,
+    "consent": Fate.OWN_RULE,
+    "coupon": Fate.OWN_RULE,
+    "data_request": Fate.MOVES,
+    "erasure_log": Fate.STAYS,
+    "event": Fate.STAYS,
+    "journey_run": Fate.MOVES,
+    "ledger_balance": Fate.OWN_RULE,
+    "ledger_entry": Fate.STAYS,
+    "ledger_lot": Fate.OWN_RULE,
+    "ledger_posting": Fate.STAYS,
+    "link_code": Fate.STAYS,
+    "member_code_use": Fate.STAYS,
+    "member_key": Fate.STAYS,
+    "outbox": Fate.MOVES,
+    "phone_claim": Fate.STAYS,
+    "phone_code": Fate.STAYS,
+    "purchase": Fate.MOVES,
+    "refund": Fate.MOVES,
+    "session": Fate.OWN_RULE,
+    "staff": Fate.MOVES,
+    "tier_interval": Fate.OWN_RULE,
+    "union_link": Fate.MOVES,
+}
+MOVED_TABLES: Final = tuple(sorted(table for table, fate in FATES.items() if fate is Fate.MOVES))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of two members that are one person."""
+
+    id: int
+    is_registered: bool
+    joined_at: datetime
+
+
+def survivor(one: Candidate, other: Candidate) -> Candidate:
+    """Who stays: the registered one before the guest, then the one who came first."""
+    return min(one, other, key=lambda member: (not member.is_registered, member.joined_at, member.id))
