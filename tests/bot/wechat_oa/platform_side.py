@@ -75,7 +75,8 @@ def address_check(echo: str, *, at: datetime, token: str = TOKEN) -> RawRequest:
 
 def push(at: datetime, **fields: str) -> str:
     """A push as XML; `fields` follow the envelope."""
-    body = "".join(f"<{name}><![CDATA[{value}]]></{name}>" for name, value in fields.items())
+    split = {name: value.replace("]]>", "]]]]><![CDATA[>") for name, value in fields.items()}
+    body = "".join(f"<{name}><![CDATA[{value}]]></{name}>" for name, value in split.items())
     return (
         f"<xml><ToUserName><![CDATA[{MAILBOX}]]></ToUserName><FromUserName><![CDATA[{OPENID}]]></FromUserName>"
         f"<CreateTime>{int(at.timestamp())}</CreateTime>{body}</xml>"
