@@ -1,0 +1,109 @@
+"""What an act is: a person doing something on a channel, and what came of it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.sandbox.config import TelegramAccount, WechatAccount, WecomAccount
+from bot.sandbox.deliver import Delivery
+from bot.sandbox.stage import Stage
+from bot.sandbox.world import Button, Line, Person
+
+
+class BadAct(ValueError):
+    """The person cannot do that: a wrong parameter, or the wrong moment."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Who does it, on which account, with which parameters."""
+
+    stage: Stage
+    person: Person
+    channel: str
+    body: dict[str, Any]
+
+    @property
+    def account_name(self) -> str:
+        """The account that was asked for."""
+        return str(self.body.get("account") or "")
+
+    @property
+    def wechat(self) -> WechatAccount:
+        """The official account or mini-program."""
+        account = self.stage.account(self.channel, self.account_name)
+        assert isinstance(account, WechatAccount)
+        return account
+
+    @property
+    def wecom(self) -> WecomAccount:
+        """The WeCom app."""
+        account = self.stage.account(self.channel, self.account_name)
+        assert isinstance(account, WecomAccount)
+        return account
+
+    @property
+    def telegram(self) -> TelegramAccount:
+        """The bot."""
+        account = self.stage.account(self.channel, self.account_name)
+        assert isinstance(account, TelegramAccount)
+        return account
+
+    @property
+    def now(self) -> float:
+        """World time."""
+        return self.stage.clock.world()
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A text parameter. Raises BadAct when it is missing and has no default."""
+        value = self.body.get(name, default)
+        if value is None or not isinstance(value, str | int):
+            raise BadAct(f"{name} is needed")
+        return str(value)
+
+    def texts(self, name: str) -> list[str]:
+        """A list of texts. Raises BadAct."""
+        value = self.body.get(name)
+        if not isinstance(value, list) or not value:
+            raise BadAct(f"{name} must be a list")
+        return [str(item) for item in value]
+
+    def fields(self) -> dict[str, Any]:
+        """Raw wire fields. Raises BadAct."""
+        value = self.body.get("fields", {})
+        if not isinstance(value, dict):
+            raise BadAct("fields must be an object")
+        return value
+
+    def other(self, name: str) -> Person:
+        """Somebody else. Raises BadAct."""
+        person = self.stage.people.get(self.text(name))
+        if person is None:
+            raise BadAct(f"nobody is called {self.body.get(name)!r}")
+        return person
+
+    def pressed(self) -> tuple[Line, Button]:
+        """The button of a line on this person's screen. Raises BadAct."""
+        try:
+            line = self.stage.screens.find(self.person.id, int(self.text("line")))
+        except ValueError:
+            line = None
+        if line is None or line.channel != self.channel:
+            raise BadAct("no such line on this person's screen")
+        wanted = self.text("button", "0")
+        button = next((button for button in line.buttons if wanted == button.id), None)
+        button = button or next((button for button in line.buttons if wanted in (button.text, button.value)), None)
+        if button is None:
+            raise BadAct("no such button on that line")
+        return line, button
+
+
+@dataclass
+class Done:
+    """What came of it: how the callback went, and what the person holds in their hand."""
+
+    delivery: Delivery = field(default_factory=lambda: Delivery("none"))
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+Verb = Callable[[Act], Awaitable[Done]]
