@@ -12,6 +12,6 @@ compile() {
     build/lock/bin/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
         ${UPGRADE:+--upgrade} "$@" pyproject.toml
 }
-compile --output-file requirements.lock
-compile --constraint requirements.lock --extra embedded --extra dev --output-file requirements-dev.lock
+compile --extra build --output-file requirements.lock
+compile --constraint requirements.lock --extra build --extra embedded --extra dev --output-file requirements-dev.lock
 rm -rf build/lock

@@ -12,14 +12,14 @@ fi
 suits() { # a Python from 3.11 up to 3.13
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
 }
-complete() { # with what a virtual environment is made of; Debian packs that separately
+whole() { # with what a virtual environment is made of; Debian packs that separately
     "$1" -c 'import ensurepip, venv' 2>/dev/null
 }
 
 chosen="" incomplete=""
 for candidate in "${PYTHON:-python3.13}" python3.13 python3.12 python3.11 python3 python; do
     if suits "$candidate"; then
-        if complete "$candidate"; then
+        if whole "$candidate"; then
             chosen=$candidate
             break
         fi
