@@ -17,7 +17,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "setup.stamp"
 LOG = VENV / "setup.log"
 LOCK = ROOT / "requirements-dev.lock"
-NOT_SUITABLE = "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"
+CHECK = "import pip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))"
 
 
 def main(wanted: str) -> int:
@@ -39,7 +39,9 @@ def set_up(wanted: str) -> int:
     if not make_room(wanted.splitlines()[0]):
         return 1
     STAMP.unlink(missing_ok=True)
-    if not PYTHON.exists():
+    if not usable():
+        VENV.mkdir(exist_ok=True)
+        LOG.touch()
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         say(f"用 Python {version} 创建 .venv …", f"creating .venv with Python {version} …")
         subprocess.run([sys.executable, "-I", "-m", "venv", str(VENV)], check=True)
@@ -76,9 +78,9 @@ def make_room(here: str) -> bool:
 
 
 def usable() -> bool:
-    """Whether the environment has a Python that runs and suits."""
+    """Whether the environment is whole: a Python that runs and suits, with pip."""
     try:
-        return subprocess.run([str(PYTHON), "-I", "-c", NOT_SUITABLE], capture_output=True, check=False).returncode == 0
+        return subprocess.run([str(PYTHON), "-I", "-c", CHECK], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
