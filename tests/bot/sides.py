@@ -13,10 +13,12 @@ from bot.http import PlatformHttp
 from bot.telegram.adapter import TelegramChannel
 from bot.wechat_mini.adapter import WechatMiniProgram
 from bot.wechat_oa.adapter import WechatOfficialAccount
+from bot.wecom.adapter import WecomChannel
 from handlers.messages import Reply
 from tests.bot.remembered_tokens import remembered
 from tests.bot.telegram import platform_side as telegram
 from tests.bot.wechat_oa import platform_side as wechat
+from tests.bot.wecom import platform_side as wecom
 
 
 class Api(Protocol):
@@ -86,6 +88,14 @@ def flipped(text: str) -> str:
     return text[:-1] + ("0" if text[-1] != "0" else "1")
 
 
+def wrong_signatures(request: RawRequest) -> dict[str, RawRequest]:
+    """`request` with each signed parameter of WeChat's scheme changed, and with each one missing."""
+    query, signed = request.query, ("msg_signature", "timestamp", "nonce")
+    wrong = {name: {**query, name: flipped(query[name])} for name in signed}
+    missing = {f"no {name}": {key: value for key, value in query.items() if key != name} for name in signed}
+    return {name: replace(request, query=changed) for name, changed in {**wrong, **missing}.items()}
+
+
 class WechatApi:
     """The customer-service API of WeChat."""
 
@@ -148,19 +158,15 @@ class WechatSide:
     def forgeries(self, request: RawRequest) -> Mapping[str, RawRequest]:
         at = request.received_at
         text = wechat.said("hi", at=at)
-        wrong = {name: {**request.query, name: flipped(request.query[name])} for name in _SIGNED}
-        missing = {
-            f"no {name}": {key: value for key, value in request.query.items() if key != name} for name in _SIGNED
-        }
         start = request.body.index(b"<Encrypt>") + 40
         body = request.body[:start] + bytes([request.body[start] ^ 1]) + request.body[start + 1 :]
         return {
-            **{name: replace(request, query=query) for name, query in {**wrong, **missing}.items()},
+            **wrong_signatures(request),
             "body": replace(request, body=body),
+            "non-ASCII signature": replace(request, query={**request.query, "msg_signature": "é" * 40}),
             "application id": wechat.sealed(text, at=at, app_id="wxsomebodyelse000"),
             "another account's token": wechat.sealed(text, at=at, token="anothertoken"),
             "another account's key": wechat.sealed(text, at=at, key="a" * 43),
-            "non-ASCII signature": replace(request, query={**request.query, "msg_signature": "é" * 40}),
             "in the clear": wechat.in_clear(text.encode(), at=at),
         }
 
@@ -175,9 +181,6 @@ class WechatSide:
 
     def outgoing(self, text: str) -> Outgoing:
         return Outgoing("main", wechat.OPENID, "customer_service", Reply(text), "message-1")
-
-
-_SIGNED = ("msg_signature", "timestamp", "nonce")
 
 
 class MiniSide(WechatSide):
@@ -212,6 +215,57 @@ class MiniJsonSide(MiniSide):
         request = wechat.sealed(json.dumps({**envelope, **fields}, ensure_ascii=False), at=at)
         encrypted = request.body.split(b"<Encrypt><![CDATA[")[1].split(b"]]>")[0].decode()
         return replace(request, body=json.dumps({"ToUserName": wechat.MAILBOX, "Encrypt": encrypted}).encode())
+
+
+class WecomApi(WechatApi):
+    """WeCom's message API, where a refusal of all recipients is a success with a list."""
+
+    path = "/cgi-bin/message/send"
+    refusal: Mapping[str, object] = {"errcode": 81013, "errmsg": "user & party & tag all invalid"}
+
+    def application(self) -> web.Application:
+        app = super().application()
+        app.router.add_get("/cgi-bin/gettoken", self._token)
+        return app
+
+
+class WecomSide:
+    """WeCom: the WeChat envelope with the corp's id, always encrypted."""
+
+    name = "wecom"
+    signs_time = True
+    passive = True
+
+    def channel(self, http: PlatformHttp, *, api_base: str = "http://127.0.0.1:1", window_s: int = 300) -> Channel:
+        return WecomChannel(wecom.account(api_base, callback_window_s=window_s), http, remembered)
+
+    def genuine(self, text: str, *, at: datetime, number: int = 1) -> RawRequest:
+        return wecom.sealed(wecom.said(text, at=at, message_id=str(7_000_000_000_000_000_000 + number)), at=at)
+
+    def forgeries(self, request: RawRequest) -> Mapping[str, RawRequest]:
+        at, text = request.received_at, wecom.said("hi", at=request.received_at)
+        start = request.body.index(b"<Encrypt>") + 40
+        body = request.body[:start] + bytes([request.body[start] ^ 1]) + request.body[start + 1 :]
+        return {
+            **wrong_signatures(request),
+            "body": replace(request, body=body),
+            "corp id": wecom.sealed(text, at=at, corp_id="wwsomebodyelse000"),
+            "another account's token": wecom.sealed(text, at=at, token="anothertoken"),
+            "another account's key": wecom.sealed(text, at=at, key="a" * 43),
+            "in the clear": wecom.in_clear(text, at=at),
+        }
+
+    def unknown_event(self, *, at: datetime) -> RawRequest:
+        return wecom.sealed(wecom.push(at, MsgType="event", Event="moon_landing", Crew="3"), at=at)
+
+    def shown(self, response: RawResponse) -> str:
+        return wecom.shown(response).get("Content", "")
+
+    def api(self) -> Api:
+        return WecomApi()
+
+    def outgoing(self, text: str) -> Outgoing:
+        return Outgoing("main", wecom.STAFF_ID, "app_message", Reply(text), "message-1")
 
 
 class TelegramApi:
@@ -288,4 +342,4 @@ class TelegramSide:
         return Outgoing("main", str(telegram.MEMBER_ID), "message", Reply(text), "message-1")
 
 
-SIDES: tuple[Side, ...] = (WechatSide(), MiniSide(), MiniJsonSide(), TelegramSide())
+SIDES: tuple[Side, ...] = (WechatSide(), MiniSide(), MiniJsonSide(), WecomSide(), TelegramSide())
