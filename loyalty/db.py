@@ -6,7 +6,7 @@ Only `loyalty` imports this module's neighbours' tables; edges import it for `co
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
@@ -17,7 +17,7 @@ from tortoise.transactions import in_transaction
 
 from loyalty.errors import Bug, Refusal, ensure
 
-Row = asyncpg.Record
+Row: TypeAlias = asyncpg.Record
 
 CONNECTION: Final = "default"
 MODEL_MODULES: Final = (
@@ -38,11 +38,13 @@ MODEL_MODULES: Final = (
     "loyalty.members.models",
     "loyalty.merges.models",
     "loyalty.outbox.models",
+    "loyalty.phone_claims.models",
     "loyalty.phones.models",
     "loyalty.points.models",
     "loyalty.program.models",
     "loyalty.purchases.models",
     "loyalty.reach.models",
+    "loyalty.refunds.models",
     "loyalty.sessions.models",
     "loyalty.spine.models",
     "loyalty.staff.models",

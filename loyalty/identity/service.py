@@ -9,18 +9,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from loyalty import db
-from loyalty.errors import unreachable
+from loyalty import db, vault
+from loyalty.attempts import service as attempts
+from loyalty.errors import Conflict, unreachable
 from loyalty.events import ChannelFollowed, ChannelLeft, Event, MemberJoined
+from loyalty.identity import rules as link_codes
 from loyalty.ledger import service as ledger
 from loyalty.members import rules
 from loyalty.members import service as members
 from loyalty.merges import service as merges
+from loyalty.merges.service import Merged
+from loyalty.outbox import service as outbox
 from loyalty.spine import service as spine
 
 IdentityState = Literal["met", "followed", "left", "blocked"]
 TOUCH_AFTER: Final = timedelta(hours=1)
 UNION_TRIES_MAX: Final = 3
+TELL_WITHIN: Final = timedelta(days=3)
 
 Place = tuple[str, str, str]
 Union = tuple[str, str]
@@ -74,6 +79,9 @@ UPDATE channel_identity SET state = $2, scene = coalesce($3, scene), last_seen_a
 WHERE id = $1 AND (state <> $2 OR $2 = 'followed')
 RETURNING member_id, channel
 """
+_REDEEM: Final = """
+UPDATE link_code SET used_at = $2 WHERE code_hash = $1 AND used_at IS NULL AND expires_at > $2 RETURNING member_id
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +127,20 @@ class Person:
     def is_registered(self) -> bool:
         """False for guests, who have an account but have not joined."""
         return self.member_status != "guest"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedLinkCode:
+    """A link code as it is shown, once; only its hash is kept."""
+
+    code: str
+    expires_at: datetime
+
+
+class WrongLinkCode(Conflict):
+    """The link code is wrong, used or over; which one is not told."""
+
+    code = "link.wrong_code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +234,7 @@ async def _union_owners(wished: Mapping[Contact, int]) -> dict[Union | None, int
 
     The share lock keeps a merge or erasure of that member from passing between this answer and its use.
     """
-    wanted = {contact.union: member_id for contact, member_id in reversed(wished.items()) if contact.union}
+    wanted = {contact.union: member_id for contact, member_id in reversed(list(wished.items())) if contact.union}
     owners: dict[Union | None, int] = {}
     for _ in range(UNION_TRIES_MAX):
         missing = [union for union in wanted if union and union not in owners]
@@ -296,3 +318,65 @@ async def _change_state(identity_id: int, state: IdentityState, *, scene: str | 
     else:
         event = ChannelLeft(member_id=row["member_id"], at=now, channel=row["channel"])
     await spine.record(event, now=now)
+
+
+async def issue_link_code(member_id: int, *, now: datetime) -> IssuedLinkCode:
+    """A code to type on another channel within ten minutes; an earlier one of the member stops working.
+
+    Raises:
+        MemberGone: closed, merged or unknown.
+    """
+    living = await db.fetch_value(
+        "SELECT id FROM member WHERE id = $1 AND status NOT IN ('closed', 'merged') FOR UPDATE", member_id
+    )
+    if living is None:
+        raise members.MemberGone
+    await db.execute("DELETE FROM link_code WHERE member_id = $1 AND used_at IS NULL", member_id)
+    code = link_codes.new()
+    await db.execute(
+        "INSERT INTO link_code (code_hash, member_id, created_at, expires_at) VALUES ($1, $2, $3, $4)",
+        link_codes.hashed(code, vault.keys().codes),
+        member_id,
+        now,
+        now + link_codes.LIFETIME,
+    )
+    return IssuedLinkCode(link_codes.shown(code), now + link_codes.LIFETIME)
+
+
+async def redeem_link_code(typed: str, identity_id: int, *, now: datetime) -> Merged | WrongLinkCode:
+    """Prove that the person behind `identity_id` is the member who was given the code: the two become one.
+
+    A wrong code is returned, not raised, because the miss must be committed.
+
+    Raises:
+        TooManyMisses: this identity guessed too often.
+        MemberGone: one of the two accounts is closed.
+    """
+    actor = f"link_code:identity:{identity_id}"
+    await attempts.refuse_if_locked(actor, now=now)
+    member_id = await db.fetch_value(_REDEEM, link_codes.hashed(link_codes.plain(typed), vault.keys().codes), now)
+    if member_id is None:
+        await attempts.count_miss(actor, now=now)
+        return WrongLinkCode()
+    own_id = await db.fetch_value("SELECT member_id FROM channel_identity WHERE id = $1", identity_id)
+    if own_id is None:
+        raise members.MemberGone
+    merged = await merges.join(own_id, member_id, reason="link_code", now=now)
+    await _tell_linked(merged, now=now)
+    return merged
+
+
+async def _tell_linked(merged: Merged, *, now: datetime) -> None:
+    """Whoever was talked out of a code learns of it where their account has always been."""
+    if merged.merge_id is None:
+        return
+    notice = outbox.Notice(
+        key=f"account_linked:{merged.merge_id}",
+        notice="account_linked",
+        send_class="service_notice",
+        purpose=outbox.TRANSACTION,
+        member_id=merged.survivor_id,
+        due_at=now,
+        give_up_at=now + TELL_WITHIN,
+    )
+    await outbox.queue(notice, now=now)

@@ -1,4 +1,4 @@
-"""Tables of members, of the key that seals their personal values, and of disputed phone numbers."""
+"""Tables of members and of the key that seals their personal values."""
 
 from tortoise import fields
 from tortoise.models import Model
@@ -46,20 +46,3 @@ class MemberKey(Model):
 
     class Meta:
         table = "member_key"
-
-
-class PhoneClaim(Model):
-    """Somebody proved a number that another member holds; it moves at `effective_at` unless the holder objects."""
-
-    id = fields.BigIntField(primary_key=True)
-    member_id = fields.BigIntField(db_index=True)
-    holder_id = fields.BigIntField(db_index=True)
-    phone_index = fields.CharField(max_length=64)
-    phone_sealed = fields.BinaryField(null=True)
-    status = fields.CharField(max_length=12)
-    requested_at = fields.DatetimeField()
-    effective_at = fields.DatetimeField()
-    finished_at = fields.DatetimeField(null=True)
-
-    class Meta:
-        table = "phone_claim"

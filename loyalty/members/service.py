@@ -9,7 +9,7 @@ from typing import Final, Literal
 from tortoise.exceptions import IntegrityError
 
 from loyalty import clock, db, vault
-from loyalty.errors import Conflict, NotFound, ensure
+from loyalty.errors import Conflict, NotFound, ensure, unreachable
 from loyalty.events import MemberRegistered
 from loyalty.members import rules
 from loyalty.phones import rules as phones
@@ -187,6 +187,27 @@ async def bind_phone(member_id: int, phone: VerifiedPhone, *, now: datetime) -> 
     await _bind_phone(await _lock(member_id), phone, now=now)
 
 
+async def release_phone(member_id: int) -> None:
+    """Take the number off a member who no longer has it; everything else of theirs stays."""
+    await db.execute(
+        "UPDATE member SET phone_sealed = NULL, phone_index = NULL, phone_masked = NULL, phone_verified_at = NULL"
+        " WHERE id = $1",
+        member_id,
+    )
+
+
+async def data_key(member_id: int) -> bytes:
+    """The key that seals this member's values.
+
+    Raises:
+        MemberGone: unknown, or erased.
+    """
+    wrapped = await db.fetch_value("SELECT wrapped_key FROM member_key WHERE member_id = $1", member_id)
+    if wrapped is None:
+        raise MemberGone
+    return unwrapped(member_id, wrapped)
+
+
 async def rename(member_id: int, name: str, *, now: datetime) -> None:  # noqa: ARG001 - verbs take their time
     """Store a name, byte for byte.
 
@@ -230,8 +251,8 @@ async def adopt(source_id: int, target_id: int) -> list[str]:
     The source keeps its own sealed values for an undo, but no longer holds the number.
     """
     row = await db.fetch_one(_PROFILES, source_id, target_id)
-    ensure(row is not None, "both members of a merge exist")
-    assert row is not None  # noqa: S101 - for the type checker; `ensure` has refused it
+    if row is None:
+        unreachable("both members of a merge exist")
     await db.execute("UPDATE member SET status = 'merged', phone_index = NULL WHERE id = $1", source_id)
     wanted = [field for field in ("name", "phone", "birthday") if row[f"source_{field}"] and not row[f"target_{field}"]]
     source_key, target_key = unwrapped(source_id, row["source_key"]), unwrapped(target_id, row["target_key"])

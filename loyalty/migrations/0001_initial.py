@@ -566,7 +566,6 @@ class Migration(migrations.Migration):
                 ('member_id', fields.BigIntField()),
                 ('source', fields.CharField(max_length=40)),
                 ('external_id', fields.CharField(max_length=80)),
-                ('fingerprint', fields.BinaryField()),
                 ('amount_fen', fields.BigIntField()),
                 ('points_taken', fields.BigIntField()),
                 ('points_forgiven', fields.BigIntField()),

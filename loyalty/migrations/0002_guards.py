@@ -32,6 +32,11 @@ CHECKS = (
     ("approval", "approver_is_another", "decided_by IS NULL OR decided_by <> requested_by"),
     ("approval", "approval_status_known", "status IN ('pending', 'approved', 'refused', 'expired')"),
     ("approval", "approval_decided_by_one", "(status IN ('approved', 'refused')) = (decided_by IS NOT NULL)"),
+    (
+        "staff",
+        "staff_role_known",
+        "role IN ('clerk', 'manager', 'marketer', 'finance', 'auditor', 'security_admin', 'system_admin')",
+    ),
     ("point_grant", "grant_amount_in_range", "points BETWEEN 1 AND 1000000000"),
     ("point_grant", "grant_status_known", "status IN ('posted', 'pending', 'refused', 'expired')"),
     ("point_grant_day", "grant_day_not_negative", "points >= 0"),
@@ -42,6 +47,9 @@ CHECKS = (
         "status IN ('queued', 'leased', 'accepted', 'rejected', 'unknown', 'suppressed', 'expired')",
     ),
     ("journey_run", "journey_status_known", "status IN ('waiting', 'done', 'exited', 'failed')"),
+    ("phone_claim", "claim_status_known", "status IN ('waiting', 'moved', 'refused')"),
+    ("phone_claim", "claim_against_another", "member_id <> holder_id"),
+    ("member_merge", "merge_of_two", "source_id <> target_id"),
     ("session", "session_belongs_to_one", "(member_id IS NULL) <> (staff_id IS NULL)"),
 )
 
@@ -49,7 +57,9 @@ INDEXES = (
     "CREATE INDEX lot_open ON ledger_lot (member_id, asset) WHERE remaining > 0",
     "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
+    "CREATE UNIQUE INDEX phone_claim_open_once ON phone_claim (phone_index) WHERE status = 'waiting'",
     "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id) WHERE ends_at IS NULL",
+    "CREATE UNIQUE INDEX merged_once ON member_merge (source_id) WHERE undone_at IS NULL",
     "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",
     "CREATE INDEX coupon_expiring ON coupon (expires_at) WHERE status = 'issued'",
     "CREATE INDEX outbox_due ON outbox (due_at) WHERE status IN ('queued', 'leased')",
