@@ -138,7 +138,7 @@ async def _raw(request: web.Request) -> RawRequest:
         query=request.query,
         headers=request.headers,
         body=body,
-        received_at=clock.now(),
+        received_at=clock.wall(),
     )
 
 

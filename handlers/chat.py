@@ -51,7 +51,6 @@ class StaffChat:
 
     inbound: Inbound
     staff: StaffPrincipal
-    name: str
     published: PublishedTerms
     now: datetime
     rest: str = ""

@@ -166,17 +166,16 @@ async def _member(chat: Chat, name: str) -> Reply:
 
 
 async def _staff(inbound: Inbound, name: str, now: datetime) -> Reply:
-    found = await staff.recognise(inbound.sender.app_id, inbound.sender.external_id)
-    if found is None:
+    principal = await staff.recognise(inbound.sender.app_id, inbound.sender.external_id)
+    if principal is None:
         return refusals.unknown_staff(inbound.sender.locale)
     chat = StaffChat(
         inbound=inbound,
-        staff=found.principal,
-        name=found.name,
+        staff=principal,
         published=await program.in_force(now),
         now=now,
         rest=_rest(inbound),
-        dialogue=await dialogues.get(dialogues.key_of_staff(found.principal.staff_id), now=now),
+        dialogue=await dialogues.get(dialogues.key_of_staff(principal.staff_id), now=now),
     )
     return await routes.STAFF[routes.continued_by_staff(chat, name)](chat)
 

@@ -11,6 +11,11 @@ def now() -> datetime:
     return datetime.now(UTC) + _offset
 
 
+def wall() -> datetime:
+    """The wall clock in UTC, never shifted: for what is checked against other machines' clocks."""
+    return datetime.now(UTC)
+
+
 def shift(by: timedelta) -> None:
     """Move this process's clock to `by` ahead of the wall clock (sandbox and tests only)."""
     global _offset  # noqa: PLW0603 - one clock per process is the point of this module

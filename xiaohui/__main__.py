@@ -1,0 +1,6 @@
+"""`python -m xiaohui`."""
+
+from xiaohui.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The `[[channel.…]]` tables of the TOML file as typed accounts, with plain words for every mistake."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+from bot.accounts import ChannelAccounts, SmsAccount, TelegramAccount, WechatAccount, WecomAccount
+from loyalty.config import ConfigError, Settings
+
+Account = WechatAccount | WecomAccount | TelegramAccount
+Kind = TypeVar("Kind", WechatAccount, WecomAccount, TelegramAccount, SmsAccount)
+
+SECTIONS: Final[Mapping[str, type[Account]]] = {
+    "wechat_oa": WechatAccount,
+    "wechat_mini": WechatAccount,
+    "wecom": WecomAccount,
+    "telegram": TelegramAccount,
+}
+ACCOUNT_NAME: Final = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
+AES_KEY_CHARACTERS: Final = 43
+
+
+def read(settings: Settings) -> ChannelAccounts:
+    """Every configured account.
+
+    Raises:
+        ConfigError: a section is unknown, a setting is missing, unknown or of the wrong form, two accounts
+            share a name, or production would run with a check switched off.
+    """
+    unknown = sorted(set(settings.channel_sections) - set(SECTIONS))
+    if unknown:
+        raise ConfigError(f"channel.{unknown[0]}: unknown; the channels are {', '.join(SECTIONS)}")
+    read_sections: dict[str, Any] = {
+        name: tuple(_accounts(name, kind, settings)) for name, kind in SECTIONS.items() if name in settings.channel_sections
+    }
+    sms = _account("sms", SmsAccount, settings.sms) if settings.sms else None
+    return ChannelAccounts(**read_sections, sms=sms)
+
+
+def _accounts(name: str, kind: type[Account], settings: Settings) -> list[Account]:
+    tables = settings.channel_sections[name]
+    if not isinstance(tables, list):
+        raise ConfigError(f"channel.{name}: write [[channel.{name}]] with two brackets, once per account")
+    accounts: list[Account] = []
+    for number, table in enumerate(tables, start=1):
+        account = _account(f"channel.{name}[{number}]", kind, {"account": "main", **table})
+        _check(f"channel.{name}[{number}]", account, settings)
+        if any(account.account == other.account for other in accounts):
+            raise ConfigError(f"channel.{name}: two accounts are called {account.account!r}")
+        accounts.append(account)
+    return accounts
+
+
+def _account(where: str, kind: type[Kind], table: Mapping[str, Any]) -> Kind:
+    known: Mapping[str, Field[Any]] = {field.name: field for field in fields(kind)}
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where}.{key}: unknown setting; known are {', '.join(known)}")
+    values: dict[str, Any] = {}
+    for key, field in known.items():
+        if key in table:
+            values[key] = _typed(f"{where}.{key}", table[key], field)
+        elif field.default is MISSING:
+            raise ConfigError(f"{where}.{key}: missing")
+    return kind(**values)
+
+
+def _typed(where: str, value: Any, field: Field[Any]) -> Any:
+    wanted = {int: int, str: str, bool: bool}[field.type] if isinstance(field.type, type) else str
+    if wanted is int and isinstance(value, str) and value.isdigit():
+        return int(value)
+    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: expected {wanted.__name__}, found {type(value).__name__}")
+    return value
+
+
+def _check(where: str, account: Account, settings: Settings) -> None:
+    if not ACCOUNT_NAME.match(account.account):
+        raise ConfigError(f"{where}.account: 1 to 40 letters, digits, _ or -; it is part of the callback address")
+    if urlsplit(account.api_base).scheme not in {"http", "https"}:
+        raise ConfigError(f"{where}.api_base: an http(s) address")
+    if isinstance(account, TelegramAccount):
+        if not account.webhook_secret:
+            raise ConfigError(f"{where}.webhook_secret: missing; without it anybody could speak as Telegram")
+        return
+    if not account.token:
+        raise ConfigError(f"{where}.token: missing")
+    _check_aes_key(where, account.encoding_aes_key)
+    if account.callback_window_s < 0:
+        raise ConfigError(f"{where}.callback_window_s: 0 (off) or a number of seconds")
+    if settings.is_production:
+        _check_production(where, account)
+
+
+def _check_aes_key(where: str, key: str) -> None:
+    try:
+        decoded = base64.b64decode(key + "=", validate=False)
+    except (binascii.Error, ValueError):
+        decoded = b""
+    if len(key) != AES_KEY_CHARACTERS or len(decoded) != 32:  # noqa: PLR2004 - AES-256
+        raise ConfigError(f"{where}.encoding_aes_key: 43 letters and digits, as the platform's console shows it")
+
+
+def _check_production(where: str, account: WechatAccount | WecomAccount) -> None:
+    if account.callback_window_s == 0:
+        raise ConfigError(f"{where}.callback_window_s: 0 switches replay protection off, which production refuses")
+    if isinstance(account, WechatAccount) and account.plain_mode:
+        raise ConfigError(f"{where}.plain_mode: production takes encrypted callbacks only")
+    if urlsplit(account.api_base).scheme != "https":
+        raise ConfigError(f"{where}.api_base: production needs https")

@@ -1,0 +1,107 @@
+"""The development accounts: the same keys given to the product and to the sandbox it talks to."""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from aiohttp import web
+
+from bot.accounts import ChannelAccounts, SmsAccount, TelegramAccount, WechatAccount, WecomAccount
+from bot.sandbox import config as play
+from bot.sandbox.app import create_sandbox
+from xiaohui.first_run import DevelopmentSecrets
+
+AGENT_ID: Final = 1000002
+BOT_USERNAME: Final = "xiaohui_demo_bot"
+
+
+def accounts(made: DevelopmentSecrets, base: str) -> ChannelAccounts:
+    """The product's side: four accounts whose platforms are under `base`."""
+    keys, platform = made.keys, f"{base}/sandbox/platform"
+
+    def wechat(name: str) -> WechatAccount:
+        return WechatAccount(
+            account="main",
+            app_id=keys[f"{name}_app_id"],
+            app_secret=keys[f"{name}_secret"],
+            token=keys[f"{name}_token"],
+            encoding_aes_key=keys[f"{name}_aes_key"],
+            api_base=f"{platform}/wechat",
+        )
+
+    return ChannelAccounts(
+        wechat_oa=(wechat("oa"),),
+        wechat_mini=(wechat("mini"),),
+        wecom=(
+            WecomAccount(
+                account="main",
+                corp_id=keys["corp_id"],
+                agent_id=AGENT_ID,
+                app_secret=keys["wecom_secret"],
+                token=keys["wecom_token"],
+                encoding_aes_key=keys["wecom_aes_key"],
+                api_base=f"{platform}/wecom",
+            ),
+        ),
+        telegram=(
+            TelegramAccount(
+                account="main",
+                bot_token=keys["bot_token"],
+                webhook_secret=keys["webhook_secret"],
+                api_base=f"{platform}/telegram",
+                username=BOT_USERNAME,
+            ),
+        ),
+        sms=SmsAccount(api_base=f"{platform}/sms", api_key=keys["sms_key"], signature="小惠"),
+    )
+
+
+def sandbox(ours: ChannelAccounts, base: str, state: Path) -> web.Application:
+    """The platforms' side of the same accounts, calling back to the product at `base`."""
+    oa, mini, wecom, telegram = ours.wechat_oa[0], ours.wechat_mini[0], ours.wecom[0], ours.telegram[0]
+    return create_sandbox(
+        play.SandboxConfig(
+            wechat=(_wechat("wechat_oa", oa, base), _wechat("wechat_mini", mini, base)),
+            wecom=(
+                play.WecomAccount(
+                    corp_id=wecom.corp_id,
+                    agent_id=wecom.agent_id,
+                    app_secret=wecom.app_secret,
+                    token=wecom.token,
+                    encoding_aes_key=wecom.encoding_aes_key,
+                    callback_url=f"{base}/hooks/wecom/main",
+                ),
+            ),
+            telegram=(
+                play.TelegramAccount(
+                    bot_token=telegram.bot_token,
+                    webhook_secret=telegram.webhook_secret,
+                    callback_url=f"{base}/hooks/telegram/main",
+                    username=BOT_USERNAME,
+                ),
+            ),
+            sms=(play.SmsAccount(api_key=ours.sms.api_key),) if ours.sms else (),
+            people=PEOPLE,
+            public_base=f"{base}/sandbox",
+            state_folder=state,
+        )
+    )
+
+
+def _wechat(channel: Literal["wechat_oa", "wechat_mini"], ours: WechatAccount, base: str) -> play.WechatAccount:
+    return play.WechatAccount(
+        channel=channel,
+        app_id=ours.app_id,
+        app_secret=ours.app_secret,
+        token=ours.token,
+        encoding_aes_key=ours.encoding_aes_key,
+        callback_url=f"{base}/hooks/{channel}/main",
+    )
+
+
+PEOPLE: Final = (
+    play.PersonSeed(id="lin", name="林小满", phone="+8613800000001"),
+    play.PersonSeed(id="wang", name="王一诺", phone="+8613800000002"),
+    play.PersonSeed(id="alex", name="Alex", phone="+8613800000003", language="en"),
+    play.PersonSeed(id="zhang", name="张店员", kind="staff", wecom_userid="zhang"),
+    play.PersonSeed(id="chen", name="陈店长", kind="staff", wecom_userid="chen"),
+)
