@@ -129,4 +129,9 @@ def say(chinese: str, english: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    try:
+        sys.exit(main(sys.argv[1]))
+    except KeyboardInterrupt:
+        show("", last=True)
+        say("已中断；再执行一次会从这里继续。", "interrupted; run it again and it continues from here.")
+        sys.exit(130)
