@@ -91,8 +91,11 @@ def words_of(fields: Fields, *names: str) -> str:
     """Like `text_of`, but to the character, for what a person wrote."""
     for name in names:
         value = fields.get(name)
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
-            return storable(str(value))
+        if isinstance(value, str):
+            if value:
+                return storable(value)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            return str(value)
     return ""
 
 

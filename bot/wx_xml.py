@@ -17,6 +17,8 @@ Value = str | dict[str, "Value"] | list["Value"]
 MAX_DEPTH: Final = 16
 MAX_ELEMENTS: Final = 2_000
 
+_INSIDE_ROOT: Final = 2
+
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -59,45 +61,40 @@ def render(fields: Mapping[str, str | int]) -> bytes:
 
 
 class _Tree:
+    """Children per open element: the last one belongs to the innermost."""
+
     def __init__(self) -> None:
-        self._root: dict[str, Value] = {}
-        self._names: list[str] = []
-        self._children: list[dict[str, Value]] = [self._root]
-        self._text: list[str] = []
+        self._open: list[dict[str, Value]] = [{}]
+        self._text = ""
         self._elements = 0
 
     def refuse_doctype(self, *_declaration: object) -> None:
         raise Malformed("a document type declaration")
 
-    def start(self, name: str, _attributes: object) -> None:
+    def start(self, _name: str, _attributes: object) -> None:
         self._elements += 1
-        if len(self._names) >= MAX_DEPTH or self._elements > MAX_ELEMENTS:
+        if len(self._open) > MAX_DEPTH or self._elements > MAX_ELEMENTS:
             raise Malformed("too deep or too many elements")
-        self._names.append(name)
-        self._children.append({})
-        self._text.clear()
+        self._open.append({})
+        self._text = ""
 
     def characters(self, text: str) -> None:
-        self._text.append(text)
+        self._text += text
 
     def end(self, name: str) -> None:
-        children = self._children.pop()
-        self._names.pop()
-        self._put(name, children or "".join(self._text))
-        self._text.clear()
-
-    def _put(self, name: str, value: Value) -> None:
-        parent = self._children[-1]
+        value: Value = self._open.pop() or self._text
+        self._text = ""
+        parent = self._open[-1]
         if name not in parent:
             parent[name] = value
             return
-        if len(self._names) <= 1:
+        if len(self._open) <= _INSIDE_ROOT:
             raise Malformed("a field occurs twice")
         present = parent[name]
         parent[name] = [*present, value] if isinstance(present, list) else [present, value]
 
     def fields(self) -> dict[str, Value]:
-        fields = self._root.get("xml")
+        fields = self._open[0].get("xml")
         if not isinstance(fields, dict):
             raise Malformed("not an <xml> message")
         return fields
