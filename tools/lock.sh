@@ -14,4 +14,4 @@ compile() {
 }
 compile --extra build --output-file requirements.lock
 compile --constraint requirements.lock --extra build --extra embedded --extra dev --output-file requirements-dev.lock
-rm -rf build/lock
+rm -rf build

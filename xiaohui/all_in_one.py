@@ -19,7 +19,7 @@ from loyalty.config import Settings
 from xiaohui import accounts as configured
 from xiaohui import sandboxed
 from xiaohui.demo.seed import seed_when_empty
-from xiaohui.embedded import EmbeddedServers
+from xiaohui.embedded.servers import EmbeddedServers
 from xiaohui.embedded.refusals import CannotStart
 from xiaohui.first_run import DevelopmentSecrets, development_secrets
 from xiaohui.operations import publish_all

@@ -31,7 +31,7 @@ async def reached(settings: Settings) -> AsyncIterator[Settings]:
     if settings.database_url and settings.redis_url:
         yield _with_secret(settings)
         return
-    from xiaohui.embedded import EmbeddedServers  # noqa: PLC0415 - production needs no embedded servers
+    from xiaohui.embedded.servers import EmbeddedServers  # noqa: PLC0415 - production needs no embedded servers
 
     servers = EmbeddedServers(settings.home)
     known = servers.running()
