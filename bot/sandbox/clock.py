@@ -1,21 +1,25 @@
 """The platforms' own clock: real time for what goes on the wire, movable time for what expires."""
 
 import time
+from collections.abc import Callable
 
 
 class WorldClock:
     """Two readings of time, both Unix seconds.
 
-    The product's clock cannot be moved by a platform, so timestamps on the wire stay real; only the platform's own
-    bookkeeping (tokens, windows, codes, quotas) lives in world time, which the control API moves forward.
+    A platform cannot move the product's clock, so timestamps on the wire stay real and only the platform's own
+    bookkeeping (tokens, windows, codes, quotas) lives in world time, which the control API moves forward. Where the
+    product asks to be told (`follow`, called with the offset in seconds), both move together, and the wire with them.
     """
 
-    def __init__(self, offset_s: float = 0.0) -> None:
-        self.offset_s = offset_s
+    def __init__(self, offset_s: float = 0.0, follow: Callable[[float], None] | None = None) -> None:
+        self.offset_s, self._follow = offset_s, follow
+        if follow is not None:
+            follow(offset_s)
 
     def wire(self) -> float:
-        """Real time: CreateTime, signature timestamps, auth_date."""
-        return time.time()
+        """What the product believes the time is: CreateTime, signature timestamps, auth_date."""
+        return time.time() if self._follow is None else self.world()
 
     def world(self) -> float:
         """Real time plus what the control API added: what the platforms expire things by."""
@@ -25,4 +29,10 @@ class WorldClock:
         """Move world time forward. Raises ValueError for a negative step: expired things cannot come back."""
         if seconds < 0:
             raise ValueError("the clock only moves forward")
-        self.offset_s += seconds
+        self.set_offset(self.offset_s + seconds)
+
+    def set_offset(self, seconds: float) -> None:
+        """Put world time that far ahead of real time."""
+        self.offset_s = seconds
+        if self._follow is not None:
+            self._follow(seconds)

@@ -1,6 +1,6 @@
 """What the sandbox must be told: the accounts it plays, where the product listens, and how strict to be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -142,6 +142,8 @@ class SandboxConfig:
     telegram_per_second: int = 30
     telegram_chat_burst: int = 5
     """Messages one chat may get at once; after that one per second."""
+    clock_moved: Callable[[float], None] | None = None
+    """Told the clock's offset in seconds at start and on each move, where the product's clock is to move along."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """Daily quota by API path, over the documented defaults."""
 

@@ -28,7 +28,7 @@ class Stage:
 
     def __init__(self, config: SandboxConfig, world: World) -> None:
         self.config, self.world = config, world
-        self.clock = WorldClock(world.clock_offset_s)
+        self.clock = WorldClock(world.clock_offset_s, config.clock_moved)
         self.events = Events()
         self.screens = Screens(world, self.clock, self.events)
         self.wire = Wire(self.clock, self.events)
@@ -60,7 +60,7 @@ class Stage:
         if not people:
             fresh.people = self.world.people
         self.world.become(fresh)
-        self.clock.offset_s = 0.0
+        self.clock.set_offset(0.0)
         self.people.reindex()
         self.wire.clear()
         self.furnish()

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import random
 from typing import Any
 
 from wechatpy.crypto import WeChatCipher  # type: ignore[import-untyped]
@@ -21,6 +20,7 @@ from bot.sandbox.wechat_state import Follow, Login, WechatState
 from bot.sandbox.wechat_windows import close_windows, grant, open_window, revoke_grants
 from bot.sandbox.world import Line
 
+SESSION_KEPT_S = 3 * 86_400
 SILENT_VOICE = b"#!AMR\n" + b"\x7c" * 32
 
 
@@ -263,9 +263,10 @@ async def event(act: Act) -> Done:
 
 
 async def login(act: Act) -> Done:
-    """wx.login: a code, and from now on another session key in one case out of three, as it happens in life."""
+    """wx.login: a code. The session key stays for some days, unless the client asks the platform for a fresh one."""
     known = _state(act).logins.get(act.person.id)
-    key = known.session_key if known and random.random() > 1 / 3 else new_session_key()
+    kept = known and not act.body.get("refresh") and act.now - known.at < SESSION_KEPT_S
+    key = known.session_key if known and kept else new_session_key()
     _state(act).logins[act.person.id] = Login(key, act.now)
     return Done(data={"code": issue(_state(act), "login", act.person, act.now)})
 

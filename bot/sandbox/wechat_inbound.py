@@ -4,7 +4,7 @@ from typing import Any
 
 from bot.sandbox.config import WechatAccount
 from bot.sandbox.deliver import Callback, Delivery, deliver
-from bot.sandbox.envelopes import open_wechat_reply, seal_wechat
+from bot.sandbox.envelopes import MalformedReply, Opened, open_wechat_reply, seal_wechat
 from bot.sandbox.people import openid
 from bot.sandbox.screens import links_as_buttons
 from bot.sandbox.stage import Stage
@@ -12,6 +12,8 @@ from bot.sandbox.wechat_windows import open_window
 from bot.sandbox.world import Button, Person
 
 FIRST_MESSAGE_ID = 24_000_000_000_000_001
+REPLY_TYPES = frozenset({"text", "image", "voice", "video", "music", "news", "transfer_customer_service"})
+REPLY_BYTES = 2048
 SERVICE_FAILED = "该公众号提供的服务出现故障，请稍后再试"
 ANSWERED_EVENTS = frozenset({"CLICK", "SCAN", "SUBSCRIBE", "SCANCODE_WAITMSG"})
 """Events after which a person waits for an answer, so that its failure shows."""
@@ -45,7 +47,7 @@ async def _send(
         person=person.id,
         message_id=message_id,
         seal=lambda: seal_wechat(account, content, sender, stage.clock.wire()),
-        open=lambda body: open_wechat_reply(account, body),
+        open=lambda body: _acceptable(open_wechat_reply(account, body), account, sender),
         url=account.callback_url,
     )
     delivery = await deliver(stage, callback)
@@ -55,6 +57,20 @@ async def _send(
     if delivery.result == "failed" and waits and account.channel == "wechat_oa":
         stage.screens.show(person.id, (account.channel, account.account), "system", "notice", SERVICE_FAILED)
     return delivery
+
+
+def _acceptable(opened: Opened, account: WechatAccount, person: str) -> Opened:
+    """A reply to somebody else, or too long, is as bad as no reply."""
+    reply = opened.fields
+    if reply is None:
+        return opened
+    if (reply.get("ToUserName"), reply.get("FromUserName")) != (person, account.original_id):
+        raise MalformedReply("the reply is not addressed from this account to this person")
+    if reply.get("MsgType") not in REPLY_TYPES:
+        raise MalformedReply("no such reply type")
+    if len(str(reply.get("Content", "")).encode()) > REPLY_BYTES:
+        raise MalformedReply("the text is too long")
+    return opened
 
 
 def show_reply(stage: Stage, account: WechatAccount, person: Person, reply: dict[str, Any]) -> None:

@@ -27,7 +27,7 @@ def _family(state: WechatState, family: str) -> list[Token]:
 
 
 def _shown(token: Token, now: float) -> dict[str, Any]:
-    return {"access_token": token.value, "expires_in": int(token.expires_at - now)}
+    return {"access_token": token.value, "expires_in": round(token.expires_at - now)}
 
 
 def token(call: WechatCall) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def ticket(call: WechatCall) -> dict[str, Any]:
     known = call.state.tickets.get(kind)
     if known is None or known.expires_at <= call.now:
         known = call.state.tickets[kind] = Ticket(opaque(86), call.now + LIFETIME_S)
-    return ok(ticket=known.value, expires_in=int(known.expires_at - call.now))
+    return ok(ticket=known.value, expires_in=round(known.expires_at - call.now))
 
 
 def callback_ip(call: WechatCall) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def get_token(call: WecomCall) -> dict[str, Any]:
     good = [t for t in tokens.values() if t.secret_kind == kind and not t.revoked and t.expires_at > call.now]
     token = good[-1] if good else CorpToken(opaque(128), kind, call.now + TOKEN_LIFETIME_S)
     tokens[token.value] = token
-    return ok(access_token=token.value, expires_in=int(token.expires_at - call.now))
+    return ok(access_token=token.value, expires_in=round(token.expires_at - call.now))
 
 
 def issue_staff_code(state: WecomState, person: Person, scope: str, now: float) -> str:
