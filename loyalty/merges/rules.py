@@ -38,6 +38,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "outbox": Fate.MOVES,
     "phone_claim": Fate.STAYS,
     "phone_code": Fate.STAYS,
+    "point_grant": Fate.MOVES,
     "purchase": Fate.MOVES,
     "refund": Fate.MOVES,
     "session": Fate.OWN_RULE,

@@ -13,7 +13,6 @@ from loyalty.errors import Conflict, NotFound
 from loyalty.members import service as members
 from loyalty.members.service import VerifiedPhone
 from loyalty.outbox import service as outbox
-from loyalty.phones import rules as phones
 
 COOLING_OFF: Final = timedelta(hours=72)
 
@@ -71,7 +70,7 @@ async def claim(member_id: int, phone: VerifiedPhone, *, now: datetime) -> Pendi
     claim_id = await db.fetch_value(_CLAIM, member_id, holder_id, index, sealed, now, effective_at)
     if claim_id is None:
         raise ClaimUnderWay
-    await _tell(holder_id, "phone_claimed", claim_id, phones.masked(phone.number), due_at=now, give_up_at=effective_at)
+    await _tell(holder_id, "phone_claimed", claim_id, due_at=now, give_up_at=effective_at)
     return PendingClaim(claim_id, effective_at)
 
 
@@ -109,29 +108,29 @@ async def settle_due(*, now: datetime, batch_max: int) -> int:
 async def _move(row: db.Row, *, now: datetime) -> bool:
     """False when the claimant left meanwhile."""
     try:
-        key = await members.data_key(row["member_id"])
-        number = vault.unseal(row["phone_sealed"], context=_context(row["member_id"]), key=key).decode()
-        holds = await db.fetch_value("SELECT id FROM member WHERE phone_index = $1 FOR UPDATE", row["phone_index"])
-        if holds is not None and holds != row["member_id"]:
-            await members.release_phone(holds)
-        await members.bind_phone(row["member_id"], VerifiedPhone(number, "sms"), now=now)
+        # A claimant who is gone must not cost the holder their number.
+        async with db.attempt():
+            key = await members.data_key(row["member_id"])
+            number = vault.unseal(row["phone_sealed"], context=_context(row["member_id"]), key=key).decode()
+            holds = await db.fetch_value("SELECT id FROM member WHERE phone_index = $1 FOR UPDATE", row["phone_index"])
+            if holds is not None and holds != row["member_id"]:
+                await members.release_phone(holds)
+            await members.bind_phone(row["member_id"], VerifiedPhone(number, "sms"), now=now)
     except members.MemberGone:
         return False
     give_up_at = now + COOLING_OFF
-    await _tell(row["member_id"], "phone_moved", row["id"], phones.masked(number), due_at=now, give_up_at=give_up_at)
+    await _tell(row["member_id"], "phone_moved", row["id"], due_at=now, give_up_at=give_up_at)
     return True
 
 
-async def _tell(
-    member_id: int, notice: str, claim_id: int, masked: str, *, due_at: datetime, give_up_at: datetime
-) -> None:
+async def _tell(member_id: int, notice: str, claim_id: int, *, due_at: datetime, give_up_at: datetime) -> None:
     message = outbox.Notice(
         key=f"{notice}:{claim_id}",
         notice=notice,
         send_class="service_notice",
         purpose=outbox.TRANSACTION,
         member_id=member_id,
-        params={"claim_id": claim_id, "phone": masked},
+        params={"claim_id": claim_id},
         due_at=due_at,
         give_up_at=give_up_at,
     )
