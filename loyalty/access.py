@@ -146,6 +146,12 @@ class OwnRequest(Forbidden):
     code = "access.own_request"
 
 
+class NeedsAnother(Forbidden):
+    """The principal may ask for it, but another person decides, and this verb has no way to ask."""
+
+    code = "access.needs_another"
+
+
 @dataclass(frozen=True, slots=True)
 class Right:
     """One cell of the matrix."""
@@ -282,6 +288,19 @@ def authorize(
         case _:
             assert_never(principal)
     raise Forbidden(action=action.value)
+
+
+def authorize_alone(principal: Principal, action: Action, resource: Resource = NOTHING) -> Allow:
+    """`authorize` for verbs that act at once.
+
+    Raises:
+        NeedsAnother: the principal may only ask.
+        Forbidden: as `authorize`.
+    """
+    allowed = authorize(principal, action, resource)
+    if allowed.needs_approval:
+        raise NeedsAnother(action=action.value)
+    return allowed
 
 
 def _staff(principal: StaffPrincipal, action: Action, resource: Resource, limits: StaffLimits) -> Allow:

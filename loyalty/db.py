@@ -26,6 +26,7 @@ MODEL_MODULES: Final = (
     "loyalty.audit.models",
     "loyalty.check_ins.models",
     "loyalty.consents.models",
+    "loyalty.coupon_templates.models",
     "loyalty.coupons.models",
     "loyalty.credentials.models",
     "loyalty.datarights.models",

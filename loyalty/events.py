@@ -132,6 +132,14 @@ class CouponRedeemed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CouponRedemptionUndone(Event):
+    name: ClassVar[str] = "coupon.redemption_undone"
+    coupon_id: int
+    template_id: int
+    store_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CouponExpired(Event):
     name: ClassVar[str] = "coupon.expired"
     coupon_id: int
@@ -188,6 +196,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         PurchaseRefunded,
         CouponClaimed,
         CouponRedeemed,
+        CouponRedemptionUndone,
         CouponExpired,
         TierRaised,
         TierLowered,

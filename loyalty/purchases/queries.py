@@ -1,0 +1,79 @@
+"""Reading purchases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from loyalty import db
+
+PAGE_MAX: Final = 100
+COLUMNS: Final = (
+    "id, member_id, source, external_id, store_id, staff_id, amount_fen, refunded_fen, currency, lines, points,"
+    " growth, terms_version, occurred_at, recorded_at"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchaseView:
+    """A recorded purchase; `points` and `growth` are what it earned, before any refund.
+
+    `replayed` tells that this request recorded nothing because the purchase was known.
+    """
+
+    id: int
+    member_id: int
+    source: str
+    external_id: str
+    store_id: int | None
+    staff_id: int | None
+    amount_fen: int
+    refunded_fen: int
+    currency: str
+    lines: Sequence[Mapping[str, Any]]
+    points: int
+    growth: int
+    terms_version: int
+    occurred_at: datetime
+    recorded_at: datetime
+    replayed: bool = False
+
+
+def view_of(row: db.Row, *, replayed: bool = False) -> PurchaseView:
+    """The view of a row that has all of `COLUMNS`."""
+    values = {key: value for key, value in dict(row).items() if key != "fingerprint"}
+    return PurchaseView(**{**values, "lines": orjson.loads(row["lines"])}, replayed=replayed)
+
+
+async def recent(member_id: int, *, before_id: int | None = None, limit: int = 20) -> list[PurchaseView]:
+    """A member's purchases, last recorded first; page on with the last one's id."""
+    rows = await db.fetch(
+        f"SELECT {COLUMNS} FROM purchase WHERE member_id = $1 AND ($2::bigint IS NULL OR id < $2)"
+        " ORDER BY id DESC LIMIT $3",
+        member_id,
+        before_id,
+        max(1, min(limit, PAGE_MAX)),
+    )
+    return [view_of(row) for row in rows]
+
+
+async def since(member_id: int, *, moment: datetime, limit: int = PAGE_MAX) -> list[PurchaseView]:
+    """A member's purchases that happened at `moment` or later, latest first."""
+    rows = await db.fetch(
+        f"SELECT {COLUMNS} FROM purchase WHERE member_id = $1 AND occurred_at >= $2"
+        " ORDER BY occurred_at DESC, id DESC LIMIT $3",
+        member_id,
+        moment,
+        min(limit, PAGE_MAX),
+    )
+    return [view_of(row) for row in rows]
+
+
+async def by_key(source: str, external_id: str) -> PurchaseView | None:
+    """The purchase that a till or shop knows by its own number."""
+    row = await db.fetch_one(
+        f"SELECT {COLUMNS} FROM purchase WHERE source = $1 AND external_id = $2", source, external_id
+    )
+    return None if row is None else view_of(row)
