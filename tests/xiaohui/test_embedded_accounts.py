@@ -60,35 +60,35 @@ def test_root_starts_servers_as_nobody(home: Path) -> None:
 
 
 @as_root
-def test_an_ordinary_user_starts_kills_and_starts_again(home: Path) -> None:
-    home.parent.chmod(0o777)
+def test_an_ordinary_user_starts_kills_and_starts_again(fresh_home: Path) -> None:
+    fresh_home.parent.chmod(0o777)
     for _ in range(2):
-        with launched(home, prefix=ordinary_user()) as run:
+        with launched(fresh_home, prefix=ordinary_user()) as run:
             assert run.said[-1].startswith("running"), run.said
             assert owner(run.postgres) == ORDINARY
             assert owner(run.valkey) == ORDINARY
             run.kill()
             assert eventually(run.ended)
-    assert home.stat().st_mode & 0o777 == 0o700
+    assert fresh_home.stat().st_mode & 0o777 == 0o700
 
 
 @as_root
-def test_a_user_without_a_name_is_told_so(home: Path) -> None:
-    home.parent.chmod(0o777)
-    with launched(home, prefix=ordinary_user(NAMELESS)) as run:
+def test_a_user_without_a_name_is_told_so(fresh_home: Path) -> None:
+    fresh_home.parent.chmod(0o777)
+    with launched(fresh_home, prefix=ordinary_user(NAMELESS)) as run:
         assert run.said[-1].startswith("refused 1")
         assert f"用户 {NAMELESS}" in run.said[-1] and f"User id {NAMELESS} has no name" in run.said[-1]
 
 
 @as_root
-def test_root_serves_an_ordinary_users_data_as_that_user(home: Path) -> None:
-    home.parent.chmod(0o777)
-    with launched(home, prefix=ordinary_user()) as run:
+def test_root_serves_an_ordinary_users_data_as_that_user(fresh_home: Path) -> None:
+    fresh_home.parent.chmod(0o777)
+    with launched(fresh_home, prefix=ordinary_user()) as run:
         run.finish()
-    with EmbeddedServers(home).start(quiet) as running:
+    with EmbeddedServers(fresh_home).start(quiet) as running:
         assert owner(running.postgres.process.pid) == ORDINARY
         assert owner(running.valkey.process.pid) == ORDINARY
-    with launched(home, prefix=ordinary_user()) as run:
+    with launched(fresh_home, prefix=ordinary_user()) as run:
         assert run.said[-1].startswith("running"), run.said
 
 
@@ -182,13 +182,24 @@ def test_a_missing_engine_names_the_wheel_and_the_package(monkeypatch: pytest.Mo
         engines.find_valkey()
 
 
-def test_the_machines_own_servers_serve_where_the_wheels_do_not(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_the_machines_own_servers_serve_where_the_wheels_do_not(
+    monkeypatch: pytest.MonkeyPatch, fresh_home: Path
+) -> None:
     if not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or not shutil.which("redis-server"):
         pytest.skip("no PostgreSQL and Redis on this machine")
     monkeypatch.setattr(engines, "_package_folder", lambda _name: None)
-    with EmbeddedServers(home).start(quiet) as running:
+    with EmbeddedServers(fresh_home).start(quiet) as running:
         assert running.dead() == []
         assert "postgresql" in str(Path(f"/proc/{running.postgres.process.pid}/exe").readlink())
+
+
+def test_existing_data_is_opened_by_its_own_version() -> None:
+    newest = engines.find_postgres()
+    assert newest.major >= engines.OLDEST_POSTGRES
+    assert engines.find_postgres(newest.major) == newest
+    if newest.parts:
+        assert newest.major == 18
+        assert engines.find_postgres(16).postgres != newest.postgres
 
 
 def test_the_checkout_is_where_the_tests_think() -> None:

@@ -103,14 +103,14 @@ async def test_a_broken_queue_file_is_set_aside_and_said(home: Path) -> None:
     assert (home / "valkey.broken-1" / "appendonlydir").is_dir()
 
 
-async def test_an_interrupted_first_start_is_begun_again(home: Path) -> None:
-    home.mkdir()
-    half = home / "postgres.new-12345"
+async def test_an_interrupted_first_start_is_begun_again(fresh_home: Path) -> None:
+    fresh_home.mkdir()
+    half = fresh_home / "postgres.new-12345"
     half.mkdir()
     (half / "PG_VERSION").write_text("18\n")
-    EmbeddedServers(home).start(quiet).stop()
+    EmbeddedServers(fresh_home).start(quiet).stop()
     assert not half.exists()
-    assert (home / "postgres" / "PG_VERSION").exists()
+    assert (fresh_home / "postgres" / "PG_VERSION").exists()
 
 
 async def test_interrupt_in_the_terminal_does_not_reach_the_servers(home: Path) -> None:

@@ -28,9 +28,9 @@ async def ask(url: str, question: str) -> object:
         await connection.close()
 
 
-async def test_state_survives_a_stop_and_the_second_start_is_fast(home: Path) -> None:
+async def test_state_survives_a_stop_and_the_second_start_is_fast(fresh_home: Path) -> None:
     told: list[str] = []
-    with EmbeddedServers(home).start(told.append) as running:
+    with EmbeddedServers(fresh_home).start(told.append) as running:
         await ask(running.database_url, "CREATE TABLE kept AS SELECT '签到' AS word")
         async with Redis.from_url(running.redis_url) as redis:
             await redis.set("kept", "签到")
@@ -40,7 +40,7 @@ async def test_state_survives_a_stop_and_the_second_start_is_fast(home: Path) ->
     seconds = []
     for _ in range(3):
         begin = time.monotonic()
-        with EmbeddedServers(home).start(told.append) as running:
+        with EmbeddedServers(fresh_home).start(told.append) as running:
             seconds.append(time.monotonic() - begin)
             assert await ask(running.database_url, "SELECT word FROM kept") == "签到"
             async with Redis.from_url(running.redis_url, decode_responses=True) as redis:
