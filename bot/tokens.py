@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from bot.channel import Rejected, Unknown
+from bot.channel import Rejected, RejectReason, Unknown
 from loyalty import clock, db
 from loyalty.credentials import service
 from loyalty.credentials.service import Credential
@@ -22,6 +22,7 @@ LEASE_S: Final = 15.0
 _REFRESH_AT_LIFE: Final = 0.8
 _WAIT_STEP_S: Final = 0.05
 _WAIT_S: Final = LEASE_S + 1.0
+_STUCK_S: Final = 30.0
 _RETRY_AFTER_FAILURE: Final = timedelta(seconds=1)
 
 
@@ -151,6 +152,10 @@ class LeasedTokens:
             issued = await self._issue(False)
             if issued.value == rejected:
                 issued = await self._issue(True)
+            if issued.value == rejected:
+                # Forced refreshes are rationed (WeChat: 30 s apart); it will be replaced, but not yet.
+                stuck = Rejected(RejectReason.RATE, "token_unchanged", "the refused token was issued again", _STUCK_S)
+                raise TokenUnavailable(stuck)
         except TokenUnavailable as failure:
             self._failure, self._failed_until = failure, now + _RETRY_AFTER_FAILURE
             raise

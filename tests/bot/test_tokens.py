@@ -21,6 +21,7 @@ class Platform:
         self.forced = 0
         self.number = 1
         self.failing: TokenUnavailable | None = None
+        self.rationed = False
         self._slow_s = slow_s
 
     async def issue(self, force: bool) -> Issued:
@@ -29,7 +30,7 @@ class Platform:
         await asyncio.sleep(self._slow_s)
         if self.failing is not None:
             raise self.failing
-        if force:
+        if force and not self.rationed:
             self.forced += 1
             self.number += 1
         return Issued(f"token-{self.number}", 7200)
@@ -111,6 +112,20 @@ async def test_a_refusal_is_told_and_not_asked_again_at_once() -> None:
     platform.failing = None
     clock.shift(timedelta(seconds=2))
     assert await tokens.current() == "token-1"
+
+
+async def test_a_refused_token_that_is_issued_again_is_tried_later_and_stops_nothing() -> None:
+    platform = Platform()
+    (tokens,) = processes(platform, 1)
+    assert await tokens.current() == "token-1"
+    platform.rationed = True
+    with pytest.raises(TokenUnavailable) as raised:
+        await tokens.renew("token-1")
+    assert isinstance(raised.value.result, Rejected)
+    assert raised.value.result.reason is RejectReason.RATE
+    platform.rationed = False
+    clock.shift(timedelta(seconds=2))
+    assert await tokens.renew("token-1") == "token-2"
 
 
 async def test_a_holder_that_dies_in_its_call_delays_but_does_not_block(monkeypatch: pytest.MonkeyPatch) -> None:
