@@ -15,7 +15,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
-from loyalty.errors import Bug, Refusal, ensure
+from loyalty.errors import Bug, ensure
 
 Row: TypeAlias = asyncpg.Record
 
@@ -116,7 +116,7 @@ async def unit_of_work() -> AsyncIterator[None]:
     ensure(not _open.get(), "units of work do not nest: verbs never open one")
     token = _open.set(True)
     try:
-        async with _committing():
+        async with in_transaction(CONNECTION):
             yield
     finally:
         _open.reset(token)
@@ -126,23 +126,8 @@ async def unit_of_work() -> AsyncIterator[None]:
 async def attempt() -> AsyncIterator[None]:
     """A savepoint inside the unit of work: what fails in it is undone, the rest stays usable."""
     ensure(_open.get(), "attempts happen inside a unit of work")
-    async with _committing():
-        yield
-
-
-@asynccontextmanager
-async def _committing() -> AsyncIterator[None]:
-    """A transaction or savepoint that an exception undoes, except a refusal that keeps its work."""
-    refusal: Refusal | None = None
     async with in_transaction(CONNECTION):
-        try:
-            yield
-        except Refusal as refused:
-            if not refused.keeps_work:
-                raise
-            refusal = refused
-    if refusal is not None:
-        raise refusal
+        yield
 
 
 async def retried(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

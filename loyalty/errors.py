@@ -23,15 +23,10 @@ def unreachable(what: str) -> NoReturn:
 
 
 class Refusal(Exception):
-    """An expected "no". `code` is stable and public; `params` fill the words of `templates/refusals`.
-
-    `keeps_work` is for a "no" whose only trace must stay, such as a counted wrong guess: the unit of work
-    or attempt that it leaves is committed before it travels on.
-    """
+    """An expected "no". `code` is stable and public; `params` fill the words of `templates/refusals`."""
 
     code: ClassVar[str] = "refused"
     status: ClassVar[int] = 422
-    keeps_work: ClassVar[bool] = False
 
     def __init__(self, **params: object) -> None:
         super().__init__(self.code)

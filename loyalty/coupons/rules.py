@@ -10,7 +10,6 @@ from loyalty.coupon_templates.queries import TemplateView
 Pair = tuple[int, int]
 
 _CODE_USE = "coupon"
-_REFERENCE_USE = "coupon_reference"
 
 
 def code_of(coupon_id: int) -> str:
@@ -25,20 +24,6 @@ def coupon_of(code: str) -> int:
         CodeMistyped: no code of ours, found without asking the database.
     """
     return codes.decode(code, use=_CODE_USE)
-
-
-def reference_of(coupon_id: int) -> str:
-    """The name of a coupon in addresses: tells nothing and redeems nothing."""
-    return codes.encode(coupon_id, use=_REFERENCE_USE)
-
-
-def coupon_of_reference(reference: str) -> int:
-    """The coupon id behind a reference, which need not exist.
-
-    Raises:
-        CodeMistyped: no reference of ours.
-    """
-    return codes.decode(reference, use=_REFERENCE_USE)
 
 
 @dataclass(frozen=True, slots=True)

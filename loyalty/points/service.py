@@ -222,7 +222,8 @@ async def _post(
 
 async def _close(approval: ApprovalView, status: str) -> None:
     row = await db.fetch_one(
-        "UPDATE point_grant SET status = $2 WHERE approval_id = $1 AND status = 'pending' RETURNING staff_id, day, points",
+        "UPDATE point_grant SET status = $2 WHERE approval_id = $1 AND status = 'pending'"
+        " RETURNING staff_id, day, points",
         approval.id,
         status,
     )

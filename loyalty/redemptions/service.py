@@ -42,10 +42,9 @@ RETURNING id
 
 
 class CouponUnknown(NotFound):
-    """No such coupon, or one of somebody else: both get the same answer. Tells that a guess was counted."""
+    """No such coupon, or one of somebody else: both get the same answer."""
 
     code = "redemptions.coupon_unknown"
-    keeps_work = True
 
 
 class AlreadyRedeemed(Conflict):
@@ -67,7 +66,7 @@ class CouponVoid(Conflict):
 
 
 class WrongStore(Conflict):
-    """This store does not take the coupon."""
+    """Other stores take the coupon, the till's does not."""
 
     code = "redemptions.wrong_store"
 
@@ -116,19 +115,24 @@ class Redeemed:
     replayed: bool = False
 
 
-async def redeem_code(code: str, till: Till, *, now: datetime) -> Redeemed:
+async def redeem_code(code: str, till: Till, *, now: datetime) -> Redeemed | CouponUnknown:
     """Redeem the coupon whose code was typed or scanned.
 
-    A mistyped code is refused without asking the database; a well-formed one that names no coupon counts as
-    a guess of whoever typed it.
+    A mistyped code is refused without asking the database. A well-formed one that names no coupon counts as a
+    guess of whoever typed it; that refusal is returned and not raised, so that the count is committed.
 
     Raises:
-        CodeMistyped, TooManyMisses, CouponUnknown, and as `redeem`.
+        CodeMistyped, TooManyMisses, and as `redeem`.
     """
+    _authorize(till, None)
     coupon_id = coupon_of(code)
-    actor = _guesser(till.principal)
-    await attempts.refuse_if_locked(actor, now=now)
-    return await _redeem(coupon_id, till, member_id=None, actor=actor, now=now)
+    kind, number = audit.actor_of(till.principal)
+    guesser = f"coupon_code:{kind}:{number}"
+    await attempts.refuse_if_locked(guesser, now=now)
+    redeemed = await _redeem(coupon_id, till, member_id=None, now=now)
+    if isinstance(redeemed, CouponUnknown):
+        await attempts.count_miss(guesser, now=now)
+    return redeemed
 
 
 async def redeem(coupon_id: int, till: Till, *, member_id: int, now: datetime) -> Redeemed:
@@ -136,9 +140,14 @@ async def redeem(coupon_id: int, till: Till, *, member_id: int, now: datetime) -
 
     Raises:
         Forbidden, OtherStore, OwnMembership: the principal may not.
-        CouponUnknown, AlreadyRedeemed, CouponOver, CouponVoid, WrongStore, SpendTooLow, RedemptionKeyReused
+        CouponUnknown, AlreadyRedeemed, CouponOver, CouponVoid, WrongStore, SpendTooLow, RedemptionKeyReused,
+        RedemptionInvalid
     """
-    return await _redeem(coupon_id, till, member_id=member_id, actor=_guesser(till.principal), now=now)
+    _authorize(till, member_id)
+    redeemed = await _redeem(coupon_id, till, member_id=member_id, now=now)
+    if isinstance(redeemed, CouponUnknown):
+        raise redeemed
+    return redeemed
 
 
 async def undo(coupon_id: int, *, principal: StaffPrincipal, reason: str, now: datetime) -> CouponView:
@@ -172,12 +181,15 @@ async def undo(coupon_id: int, *, principal: StaffPrincipal, reason: str, now: d
     return await _found(coupon_id, now)
 
 
-async def _redeem(coupon_id: int, till: Till, *, member_id: int | None, actor: str, now: datetime) -> Redeemed:
-    _check(till)
+def _authorize(till: Till, member_id: int | None) -> None:
     access.authorize(till.principal, Action.COUPON_REDEEM, Resource(store_id=till.store_id, member_id=member_id))
+
+
+async def _redeem(coupon_id: int, till: Till, *, member_id: int | None, now: datetime) -> Redeemed | CouponUnknown:
+    _check(till)
     stored_key = f"{till.store_id}:{till.key}"
     if not await _take(coupon_id, till, stored_key, member_id, now):
-        return await _replay_or_refuse(coupon_id, till, stored_key, member_id, actor, now)
+        return await _replay_or_refuse(coupon_id, till, stored_key, member_id, now)
     coupon = await _found(coupon_id, now)
     event = CouponRedeemed(
         member_id=coupon.member_id,
@@ -213,14 +225,12 @@ async def _take(coupon_id: int, till: Till, stored_key: str, member_id: int | No
 
 
 async def _replay_or_refuse(
-    coupon_id: int, till: Till, stored_key: str, member_id: int | None, actor: str, now: datetime
-) -> Redeemed:
+    coupon_id: int, till: Till, stored_key: str, member_id: int | None, now: datetime
+) -> Redeemed | CouponUnknown:
     coupon = await coupons.find(coupon_id, at=now)
     if coupon is None or (member_id is not None and coupon.member_id != member_id):
-        await attempts.count_miss(actor, now=now)
-        raise CouponUnknown
-    resource = Resource(store_id=till.store_id, member_id=coupon.member_id)
-    access.authorize(till.principal, Action.COUPON_REDEEM, resource)
+        return CouponUnknown()
+    _authorize(till, coupon.member_id)
     if coupon.status == "redeemed" and coupon.redemption_key == stored_key:
         return Redeemed(coupon, _discount(coupon, till), replayed=True)
     raise _why_not(coupon, till)
@@ -237,22 +247,21 @@ def _why_not(coupon: CouponView, till: Till) -> Conflict:
         case "void":
             return CouponVoid()
         case "issued":
-            if coupon.store_ids and till.store_id not in coupon.store_ids:
-                return WrongStore(store_ids=coupon.store_ids)
-            if till.order_fen is not None and till.order_fen < coupon.min_spend_fen:
-                return SpendTooLow(min_spend_fen=coupon.min_spend_fen)
-            unreachable("a coupon that nothing speaks against is redeemed")
+            return _why_not_here(coupon, till)
         case _:
             assert_never(coupon.status)
 
 
+def _why_not_here(coupon: CouponView, till: Till) -> Conflict:
+    if coupon.store_ids and till.store_id not in coupon.store_ids:
+        return WrongStore(store_ids=coupon.store_ids)
+    if till.order_fen is not None and till.order_fen < coupon.min_spend_fen:
+        return SpendTooLow(min_spend_fen=coupon.min_spend_fen)
+    unreachable("a coupon that nothing speaks against is redeemed")
+
+
 def _discount(coupon: CouponView, till: Till) -> int | None:
     return None if till.order_fen is None else discount_fen(coupon.worth, till.order_fen)
-
-
-def _guesser(principal: Principal) -> str:
-    kind, number = audit.actor_of(principal)
-    return f"coupon_code:{kind}:{number}"
 
 
 async def _found(coupon_id: int, now: datetime) -> CouponView:

@@ -18,7 +18,7 @@ class StoreCodeTaken(Conflict):
 
 
 class StaffKnown(Conflict):
-    """This WeCom account is staff already."""
+    """The WeCom account is staff already."""
 
     code = "staff.known"
 
