@@ -182,7 +182,8 @@ def _announcement(home: Path) -> Addresses | None:
 
 def _remove_if_abandoned(home: Path) -> None:
     try:
-        with (home / "servers.lock").open("a+", encoding="ascii") as lock:
+        # Without the lock file it is about to be started by another process.
+        with (home / "servers.lock").open("r+", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(home, ignore_errors=True)
     except OSError:

@@ -1,0 +1,47 @@
+"""Installing what a person finds before anything is said: menus, commands, webhooks."""
+
+from typing import Any
+
+from bot.channel import Channel
+from handlers import menus
+from handlers.messages import ChannelName
+from xiaohui.web import Surroundings
+
+
+async def publish(around: Surroundings) -> list[tuple[ChannelName, str, str | None]]:
+    """Install the entrances of every account; per account what went wrong, or None."""
+    done: list[tuple[ChannelName, str, str | None]] = []
+    for (name, account), channel in around.channels.items():
+        try:
+            await _install(name, channel, around)
+        except Exception as failed:  # noqa: BLE001 - one platform's refusal must not hide the others
+            done.append((name, account, f"{type(failed).__name__}: {failed}"))
+        else:
+            done.append((name, account, None))
+    return done
+
+
+async def _install(name: ChannelName, channel: Any, around: Surroundings) -> None:
+    if name == "wechat_oa":
+        from bot.wechat_oa.adapter import publish_entrances as install_menu
+
+        await install_menu(channel, menus.official_account(around.settings.public_url))
+    elif name == "wecom":
+        from bot.wecom.adapter import publish_entrances as install_staff_menu
+
+        await install_staff_menu(channel, menus.staff())
+    elif name == "telegram":
+        await _install_telegram(channel, around)
+
+
+async def _install_telegram(channel: Channel, around: Surroundings) -> None:
+    from bot.telegram.entrances import publish_entrances
+
+    account = next(account for account in around.accounts.telegram if account.account == channel.account)
+    client: Any = getattr(channel, "client")  # noqa: B009 - the protocol names no client
+    await publish_entrances(
+        client,
+        menus.telegram(around.settings.public_url),
+        webhook_url=f"{around.settings.public_url}/hooks/telegram/{account.account}",
+        webhook_secret=account.webhook_secret,
+    )
