@@ -167,7 +167,8 @@ def test_reach_follows_the_mode_bits_of_every_folder_above(tmp_path: Path) -> No
 
 def test_data_of_another_user_is_refused_to_an_ordinary_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "postgres").mkdir()
-    monkeypatch.setattr(os, "geteuid", lambda: ORDINARY)
+    somebody_else = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: somebody_else)
     with pytest.raises(refusals.NotOurs):
         account_for(tmp_path)
 

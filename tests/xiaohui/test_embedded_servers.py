@@ -135,15 +135,15 @@ def test_temporary_servers_leave_nothing_behind() -> None:
 
 
 def test_what_a_killed_temporary_run_left_is_removed_by_the_next() -> None:
-    left = EmbeddedServers.temporary()
-    (left.home / "postgres").mkdir()
-    used = EmbeddedServers.temporary().start(quiet)
-    try:
+    left, starting = EmbeddedServers.temporary(), EmbeddedServers.temporary()
+    (left.home / "servers.lock").touch()
+    with EmbeddedServers.temporary().start(quiet) as used:
         assert not left.home.exists()
-        EmbeddedServers.temporary().start(quiet).stop()
+        assert starting.home.exists()
+        another = EmbeddedServers.temporary()
         assert used.postgres.folder.exists()
-    finally:
-        used.stop()
+    for never_started in (starting, another):
+        never_started.home.rmdir()
 
 
 def test_a_server_that_cannot_start_shows_its_own_words_and_gives_the_home_free(home: Path) -> None:
