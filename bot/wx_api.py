@@ -87,7 +87,7 @@ class WechatApi:
         message_id = answer.get("msgid")
         return Accepted(None if message_id is None else str(message_id))
 
-    async def _issue_token(self, force: bool) -> Issued:
+    async def _issue_token(self, force: bool) -> Issued:  # noqa: FBT001 - the shape of `bot.tokens.Issue`
         # `stable_token` gives every caller the same token; dropping it (`force`) is allowed 20 times a day.
         body = {
             "grant_type": "client_credential",

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 _THING_CHARACTERS: Final = 20
+_SYMBOL_CHARACTERS: Final = 5
+_PLATE_CHARACTERS: Final = 8
 _TYPE: Final = re.compile(r"([a-z_]+?)[0-9]*", re.ASCII)
 _BREAKS: Final = re.compile(r"\s*[\r\n]+\s*")
 _HAN_UP_TO_5: Final = re.compile(r"[\u3400-\u9fff]{1,5}")
@@ -21,13 +23,13 @@ _PHONE: Final = re.compile(r"[0-9+\-#* ]{1,17}", re.ASCII)
 _FITS: Final[Mapping[str, Callable[[str], bool]]] = {
     "number": lambda value: _NUMBER.fullmatch(value) is not None,
     "letter": lambda value: _LETTERS.fullmatch(value) is not None,
-    "symbol": lambda value: len(value) <= 5,
+    "symbol": lambda value: len(value) <= _SYMBOL_CHARACTERS,
     "character_string": lambda value: _CHARACTERS.fullmatch(value) is not None,
     "time": lambda value: any(character.isdigit() for character in value),
     "date": lambda value: any(character.isdigit() for character in value),
     "amount": lambda value: _AMOUNT.fullmatch(value) is not None,
     "phone_number": lambda value: _PHONE.fullmatch(value) is not None,
-    "car_number": lambda value: len(value) <= 8,
+    "car_number": lambda value: len(value) <= _PLATE_CHARACTERS,
     "name": lambda value: _HAN_UP_TO_10.fullmatch(value) is not None,
     "phrase": lambda value: _HAN_UP_TO_5.fullmatch(value) is not None,
 }

@@ -200,7 +200,7 @@ class OfficialAccountClient:
         nonce = nonce or secrets.token_hex(8)
         return PageSignature(self._account.app_id, timestamp, nonce, page_signature(ticket, nonce, timestamp, url))
 
-    async def _issue_ticket(self, _force: bool) -> Issued:
+    async def _issue_ticket(self, _force: bool) -> Issued:  # noqa: FBT001 - the shape of `bot.tokens.Issue`
         try:
             answer = await self._api.call("GET", "/cgi-bin/ticket/getticket", params={"type": "jsapi"})
             return issued_of(object_of(answer), "ticket")

@@ -18,6 +18,7 @@ from bot.wechat_oa.adapter import WechatOfficialAccount
 from bot.wx_crypto import WxCrypto, open_encrypted
 from bot.wx_xml import parse
 from handlers.messages import Reply
+from loyalty.errors import unreachable
 
 APP_ID, TOKEN, KEY = "wx1234567890abcdef", "callbacktoken1", "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR"
 NOW = datetime(2026, 11, 1, 4, tzinfo=UTC)
@@ -68,7 +69,8 @@ def main() -> None:
 
     def our_whole() -> bytes:
         delivery = channel.open(request)
-        assert isinstance(delivery, Delivery)
+        if not isinstance(delivery, Delivery):
+            unreachable("a genuine push opens")
         return channel.answer(Reply(ANSWER), to=delivery.messages[0], now=NOW).body
 
     rows = {

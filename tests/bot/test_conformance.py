@@ -10,7 +10,18 @@ from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.channel import Accepted, Delivery, Forged, Malformed, RawRequest, Rejected, RejectReason, Unknown, follow_ups
+from bot.channel import (
+    Accepted,
+    Channel,
+    Delivery,
+    Forged,
+    Malformed,
+    RawRequest,
+    Rejected,
+    RejectReason,
+    Unknown,
+    follow_ups,
+)
 from bot.http import PlatformHttp
 from bot.registry import CHANNELS
 from handlers.messages import SILENT, Inbound, Reply, SenderKind, Text, Unhandled
@@ -45,6 +56,14 @@ def opened(side: Side, http: PlatformHttp, request: RawRequest, *, window_s: int
     return message
 
 
+def is_refused(channel: Channel, request: RawRequest) -> bool:
+    try:
+        channel.open(request)
+    except (Forged, Malformed):
+        return True
+    return False
+
+
 def test_every_registered_channel_is_in_this_suite() -> None:
     assert set(CHANNELS) == {side.name.partition("-")[0] for side in SIDES}
 
@@ -64,9 +83,7 @@ async def test_a_genuine_message_is_read_exactly(side: Side, text: str, http: Pl
 async def test_a_forgery_is_refused_before_anything_is_read(side: Side, http: PlatformHttp) -> None:
     channel = side.channel(http)
     for what, request in side.forgeries(side.genuine("hi", at=NOW)).items():
-        with pytest.raises((Forged, Malformed)):
-            channel.open(request)
-            pytest.fail(f"accepted with a wrong {what}")
+        assert is_refused(channel, request), f"accepted with a wrong {what}"
 
 
 @every_side

@@ -1,7 +1,10 @@
 """One refresher at a time, whatever happens to it."""
 
 import asyncio
+import contextlib
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +27,7 @@ class Platform:
         self.rationed = False
         self._slow_s = slow_s
 
-    async def issue(self, force: bool) -> Issued:
+    async def issue(self, force: bool) -> Issued:  # noqa: FBT001 - the shape of `bot.tokens.Issue`
         self.asked += 1
         assert not db.in_unit_of_work()
         await asyncio.sleep(self._slow_s)
@@ -36,13 +39,19 @@ class Platform:
         return Issued(f"token-{self.number}", 7200)
 
 
+async def at_once(calls: Iterable[Coroutine[Any, Any, str]]) -> list[str]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call) for call in calls]
+    return [task.result() for task in tasks]
+
+
 def processes(platform: Platform, count: int) -> list[LeasedTokens]:
     return [LeasedTokens(NAME, platform.issue) for _ in range(count)]
 
 
 async def test_thirty_two_processes_cause_one_call() -> None:
     platform = Platform(slow_s=0.05)
-    values = await asyncio.gather(*(tokens.current() for tokens in processes(platform, 32)))
+    values = await at_once(tokens.current() for tokens in processes(platform, 32))
     assert set(values) == {"token-1"}
     assert platform.asked == 1
 
@@ -50,7 +59,7 @@ async def test_thirty_two_processes_cause_one_call() -> None:
 async def test_many_tasks_of_one_process_cause_one_call_and_no_more_reads() -> None:
     platform = Platform()
     (tokens,) = processes(platform, 1)
-    assert set(await asyncio.gather(*(tokens.current() for _ in range(50)))) == {"token-1"}
+    assert set(await at_once(tokens.current() for _ in range(50))) == {"token-1"}
     await db.execute("DELETE FROM platform_credential")
     assert await tokens.current() == "token-1"
     assert platform.asked == 1
@@ -59,8 +68,8 @@ async def test_many_tasks_of_one_process_cause_one_call_and_no_more_reads() -> N
 async def test_a_rejected_token_is_replaced_once_for_all() -> None:
     platform = Platform(slow_s=0.02)
     everyone = processes(platform, 8)
-    await asyncio.gather(*(tokens.current() for tokens in everyone))
-    values = await asyncio.gather(*(tokens.renew("token-1") for tokens in everyone))
+    await at_once(tokens.current() for tokens in everyone)
+    values = await at_once(tokens.renew("token-1") for tokens in everyone)
     assert set(values) == {"token-2"}
     assert platform.forced == 1
 
@@ -136,7 +145,8 @@ async def test_a_holder_that_dies_in_its_call_delays_but_does_not_block(monkeypa
     # The process is gone without a word: its lease stays until it runs out.
     monkeypatch.setattr(LeasedTokens, "_release", _nothing)
     dying.cancel()
-    await asyncio.gather(dying, return_exceptions=True)
+    with contextlib.suppress(asyncio.CancelledError):
+        await dying
     platform = Platform()
     assert await LeasedTokens(NAME, platform.issue).current() == "token-1"
     assert (dead.asked, platform.asked) == (1, 1)

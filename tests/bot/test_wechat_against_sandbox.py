@@ -1,9 +1,9 @@
-"""Official account and mini-program against the sandbox platforms, which share no code with them: both ways over HTTP."""
+"""Official account and mini-program against the sandbox platforms, which share no code with them."""
 
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import ClientSession, web
@@ -39,7 +39,7 @@ from handlers.messages import (
 from loyalty import clock
 
 pytestmark = pytest.mark.usefixtures("database")
-KEYS = {
+KEYS: dict[str, Any] = {
     "app_secret": "s" * 32,
     "token": "callbacktoken1",
     "encoding_aes_key": "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR",
@@ -88,13 +88,13 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def pushes() -> str:
+def pushes() -> Literal["xml", "json"]:
     """What the mini-program's console was set to."""
     return "xml"
 
 
 @pytest.fixture
-async def meeting(pushes: str) -> AsyncIterator[Meeting]:
+async def meeting(pushes: Literal["xml", "json"]) -> AsyncIterator[Meeting]:
     http = PlatformHttp()
     async with ClientSession() as session:
         met = Meeting(session)
@@ -251,7 +251,7 @@ async def test_a_token_that_the_platform_dropped_is_replaced_unseen(meeting: Mee
 
 async def test_an_unknown_account_of_the_platform_is_a_configuration_error(meeting: Meeting) -> None:
     http = PlatformHttp()
-    keys = {**KEYS, "app_secret": "wrong"}
+    keys: dict[str, Any] = {**KEYS, "app_secret": "wrong"}
     stranger = WechatOfficialAccount(
         WechatAccount("main", APPS["wechat_oa"], api_base=f"{meeting.base}/platform/wechat", **keys), http, LeasedTokens
     )

@@ -1,8 +1,9 @@
 """WeChat's side of callbacks and of the server API, played with wechatpy: an implementation nobody here wrote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from itertools import count
+from typing import Any
 
 import xmltodict
 from aiohttp import web
@@ -22,9 +23,9 @@ OPENID = "oMember0000000000000000000001"
 _nonces = count(1_000_000)
 
 
-def account(api_base: str = "http://127.0.0.1:1", **changes: object) -> WechatAccount:
+def account(api_base: str = "http://127.0.0.1:1", **changes: Any) -> WechatAccount:
     """The configured app; by default its API cannot be reached."""
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "account": "main",
         "app_id": APP_ID,
         "app_secret": SECRET,
@@ -33,7 +34,7 @@ def account(api_base: str = "http://127.0.0.1:1", **changes: object) -> WechatAc
         "api_base": api_base,
         **changes,
     }
-    return WechatAccount(**values)  # type: ignore[arg-type]
+    return WechatAccount(**values)
 
 
 def signature(*parts: str) -> str:
@@ -108,7 +109,7 @@ class WechatServer:
         self.valid_token: str | None = None
         self._answers: dict[str, list[Callable[[], web.Response]]] = {}
 
-    def answers(self, path: str, answer: dict[str, object] | bytes, *, status: int = 200) -> None:
+    def answers(self, path: str, answer: Mapping[str, object] | bytes, *, status: int = 200) -> None:
         """The next call of `path` gets `answer`; WeChat labels its JSON as text."""
 
         def respond() -> web.Response:

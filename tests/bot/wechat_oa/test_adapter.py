@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -70,7 +71,7 @@ async def channel(wechat: WechatServer) -> AsyncIterator[WechatOfficialAccount]:
     await http.close()
 
 
-def offline(**changes: object) -> WechatOfficialAccount:
+def offline(**changes: Any) -> WechatOfficialAccount:
     return WechatOfficialAccount(account(**changes), PlatformHttp(), remembered)
 
 

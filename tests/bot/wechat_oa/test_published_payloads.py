@@ -95,8 +95,8 @@ def test_every_public_push_is_read_as_its_index_says(outside: Path) -> None:
     assert seen > 50
 
 
-def channel_for(query: dict[str, str], **changes: object) -> WechatOfficialAccount:
-    values = {
+def channel_for(query: dict[str, str], **changes: Any) -> WechatOfficialAccount:
+    values: dict[str, Any] = {
         "app_id": query.get("receive_id", "wx1"),
         "token": query.get("token", "t"),
         "encoding_aes_key": query.get("encoding_aes_key", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"),
