@@ -75,7 +75,7 @@ MEDIA_KINDS: Final = (
     "venue",
     "location",
 )
-"""Kinds of media in a message; `animation` and `venue` repeat themselves as document and location, so they come first."""
+"""Kinds of media in a message; `animation` and `venue` repeat themselves as document and location: they come first."""
 
 _START_PAYLOAD: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _COMMAND: Final = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,32}))?(?:\s+(.*))?", re.ASCII | re.DOTALL)
@@ -253,7 +253,7 @@ def message_parameters(chat_id: str, reply: Reply, *, mini_app_url: str = "") ->
 
 
 def notice_parameters(callback_query_id: str, reply: Reply) -> dict[str, object]:
-    """`answerCallbackQuery` parameters: stops the spinner of a pressed button, with a short notice if there are words."""
+    """`answerCallbackQuery` parameters: stop the spinner of a pressed button, with a notice if there are words."""
     parameters: dict[str, object] = {"callback_query_id": callback_query_id}
     if reply.text:
         parameters["text"] = clip(reply.text, MAX_NOTICE_CHARACTERS)

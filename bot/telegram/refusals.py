@@ -28,12 +28,13 @@ MEANINGS: Final[tuple[tuple[int, str, RejectReason], ...]] = (
 """HTTP code, a part of the description in lower case, meaning; the first row that fits counts."""
 
 RETRY_AFTER_DEFAULT_S: Final = 5.0
+_BAD_REQUEST: Final = 400
 
 
 def meaning_of(code: int, description: str, retry_after_s: float | None) -> SendResult:
     """What a refusal means; codes without a row (5xx above all) leave the outcome unknown."""
     spoken = description.lower()
-    if code == 400 and any(phrase in spoken for phrase in ALREADY_DONE):
+    if code == _BAD_REQUEST and any(phrase in spoken for phrase in ALREADY_DONE):
         return Accepted()
     for row_code, phrase, reason in MEANINGS:
         if code == row_code and phrase in spoken:

@@ -17,6 +17,7 @@ from bot.strict_json import Json
 from bot.telegram.refusals import RETRY_AFTER_DEFAULT_S, meaning_of
 
 TIMEOUT_S: Final = 10.0
+_FIRST_ERROR: Final = 400
 
 
 class NotAccepted(TelegramError):
@@ -84,7 +85,11 @@ def _raise_unanswered(failure: SendFailed) -> NoReturn:
 
 def _refusal(answer: HttpAnswer) -> SendResult:
     if answer.json is None:
-        return meaning_of(answer.status, "", None) if answer.status >= 400 else Unknown("not an answer of the Bot API")
+        return (
+            meaning_of(answer.status, "", None)
+            if answer.status >= _FIRST_ERROR
+            else Unknown("not an answer of the Bot API")
+        )
     code = answer.json.get("error_code")
     described = answer.json.get("description")
     return meaning_of(

@@ -79,7 +79,7 @@ class WecomApi:
         except TokenUnavailable as unavailable:
             raise CallFailed(unavailable.result) from None
 
-    async def _issue_token(self, _force: bool) -> Issued:
+    async def _issue_token(self, _force: bool) -> Issued:  # noqa: FBT001 - the signature of `Issue`
         # WeCom repeats the same token while it is good; there is no way to drop it, and no need.
         params = {"corpid": self._account.corp_id, "corpsecret": self._account.app_secret}
         try:

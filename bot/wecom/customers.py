@@ -179,7 +179,10 @@ class CustomerContacts:
         description: str | None = None,
         phones: Sequence[str] | None = None,
     ) -> None:
-        """Write what `staff_id` notes about a customer; what is None stays. `name` ≤ 20, `description` ≤ 150 characters."""
+        """Write what `staff_id` notes about a customer; what is None stays.
+
+        `name` has at most 20 characters, `description` 150.
+        """
         body: dict[str, object] = {"userid": staff_id, "external_userid": external_user_id}
         if name is not None:
             body["remark"] = name

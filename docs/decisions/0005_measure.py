@@ -1,4 +1,4 @@
-"""Measures what docs/decisions/0005-python-telegram-bot.md states: `.venv/bin/python docs/decisions/0005_measure.py`."""
+"""Measures what 0005-python-telegram-bot.md states; run it with the project's Python."""
 
 import asyncio
 import json
@@ -6,7 +6,6 @@ import logging
 import multiprocessing
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 import structlog
 from aiohttp import web
@@ -18,6 +17,7 @@ from bot.http import PlatformHttp
 from bot.strict_json import parse_object
 from bot.telegram.client import TelegramClient
 from bot.telegram.codec import decode_update, identity_of
+from loyalty import clock
 
 PORT = 18977
 CONCURRENCY = 32
@@ -60,9 +60,11 @@ async def drive(name: str, send: Callable[[int], Awaitable[object]], count: int)
             await send(number)
 
     started, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(sender() for _ in range(CONCURRENCY)))
+    async with asyncio.TaskGroup() as senders:
+        for _ in range(CONCURRENCY):
+            senders.create_task(sender())
     rate = count / (time.perf_counter() - started)
-    print(f"{name:36s} {rate:7.0f}/s {(time.process_time() - cpu) / count * 1e6:6.0f} us of processor time")
+    print(f"{name:36s} {rate:7.0f}/s {(time.process_time() - cpu) / count * 1e6:6.0f} us of processor time")  # noqa: T201
 
 
 def time_parsing(name: str, parse: Callable[[], object], count: int = 5000) -> None:
@@ -70,7 +72,7 @@ def time_parsing(name: str, parse: Callable[[], object], count: int = 5000) -> N
     started = time.process_time()
     for _ in range(count):
         parse()
-    print(f"{name:36s} {(time.process_time() - started) / count * 1e6:6.1f} us")
+    print(f"{name:36s} {(time.process_time() - started) / count * 1e6:6.1f} us")  # noqa: T201
 
 
 async def main() -> None:
@@ -89,7 +91,7 @@ async def main() -> None:
             lambda n: http.request("POST", address, json_body={"chat_id": n, "text": "hi"}),
             8000,
         )
-        raw, identity, now = json.dumps(UPDATE).encode(), identity_of("main", TOKEN, ""), datetime.now(UTC)
+        raw, identity, now = json.dumps(UPDATE).encode(), identity_of("main", TOKEN, ""), clock.now()
         time_parsing(
             "own strict parse and decode", lambda: decode_update(parse_object(raw), bot=identity, received_at=now)
         )

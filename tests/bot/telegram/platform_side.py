@@ -24,10 +24,7 @@ def posted(update: object, *, at: datetime, secret: str | None = SECRET) -> RawR
     headers = {"Content-Type": "application/json"}
     if secret is not None:
         headers["X-Telegram-Bot-Api-Secret-Token"] = secret
-    if isinstance(update, bytes):
-        body = update
-    else:
-        body = json.dumps(update, ensure_ascii=False).encode()
+    body = update if isinstance(update, bytes) else json.dumps(update, ensure_ascii=False).encode()
     return RawRequest(method="POST", query={}, headers=headers, body=body, received_at=at)
 
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlencode
@@ -87,7 +88,7 @@ def test_age_limit_can_be_tighter_for_money() -> None:
         lambda _raw: "",
     ],
 )
-def test_anything_changed_after_signing_is_refused(spoil) -> None:  # type: ignore[no-untyped-def]
+def test_anything_changed_after_signing_is_refused(spoil: Callable[[str], str]) -> None:
     assert reason_of(spoil(signed(genuine()))) in {
         InitDataReason.FORGED,
         InitDataReason.MALFORMED,
