@@ -229,13 +229,15 @@ class MenuItem:
     """A permanent entrance that a channel installs: a menu entry, or a command where there is no menu.
 
     `key` comes back as `Click.key`, `url` opens a page, `children` make a second level; `command` is the
-    word of a command-driven channel (Telegram), without the slash.
+    word of a command-driven channel (Telegram), without the slash. With `camera` the entry opens the camera
+    and what it reads comes back as `Scan`, where the platform can do that.
     """
 
     text: str
     key: str = ""
     url: str | None = None
     command: str = ""
+    camera: bool = False
     children: tuple["MenuItem", ...] = ()
 
 

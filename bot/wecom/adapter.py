@@ -36,7 +36,7 @@ from bot.wx_crypto import WxCrypto, check_size, check_window, open_encrypted, re
 from bot.wx_messages import Addressee
 from bot.wx_text import cut_to_bytes
 from bot.wx_xml import parse, render
-from handlers.messages import CardPressed, ChannelName, Inbound, MenuItem, Reply, SenderKind, Unfollow
+from handlers.messages import CardPressed, ChannelName, CustomerAdded, Inbound, MenuItem, Reply, SenderKind, Unfollow
 from loyalty.errors import ensure
 
 APP_MESSAGE: Final = "app_message"
@@ -100,7 +100,10 @@ class WecomChannel:
         return RawResponse()
 
     def follow_ups(self, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
-        """Cards and buttons, which only a sent message shows, and the change of a pressed card."""
+        """Cards and buttons, which only a sent message shows, the change of a pressed card, and the welcome of a
+        customer who was just added, whose code does not wait for an outbox."""
+        if isinstance(to.content, CustomerAdded) and to.content.welcome_code and not reply.is_silent:
+            return (self._outgoing(WELCOME, reply, to, token=to.content.welcome_code),)
         if reply.is_silent or not _can_hear(to) or self._answers_passively(reply, to):
             return ()
         pressed = to.content

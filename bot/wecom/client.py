@@ -99,7 +99,7 @@ def _menu_button(item: MenuItem) -> dict[str, object]:
         return {"name": item.text, "sub_button": [_menu_button(child) for child in item.children]}
     if item.url is not None:
         return {"type": "view", "name": item.text, "url": item.url}
-    return {"type": "click", "name": item.text, "key": item.key}
+    return {"type": "scancode_waitmsg" if item.camera else "click", "name": item.text, "key": item.key}
 
 
 def _text(value: Json) -> str | None:

@@ -157,6 +157,16 @@ def test_a_pressed_card_is_changed_and_words_are_sent(offline: WecomChannel) -> 
     assert again.route == "card_update"
 
 
+def test_a_new_customer_is_welcomed_while_the_code_lives(offline: WecomChannel) -> None:
+    fields = {"ChangeType": "add_external_contact", "UserID": "lisi", "ExternalUserID": "wm1"}
+    report = push(NOW, "sys", MsgType="event", Event="change_external_contact", **fields, WelcomeCode="W1")
+    told = only(offline, sealed(report, at=NOW))
+    assert offline.answer(Reply(text="欢迎"), to=told, now=NOW) == offline.acknowledge()
+    (hello,) = follow_ups(offline, Reply(text="欢迎"), to=told)
+    assert (hello.route, hello.external_id, hello.token) == ("welcome", "wm1", "W1")
+    assert follow_ups(offline, SILENT, to=told) == ()
+
+
 def test_reports_and_leavers_hear_nothing(offline: WecomChannel) -> None:
     added = push(
         NOW,
@@ -325,7 +335,7 @@ async def test_what_cannot_be_sent_is_rejected_before_the_network(offline: Wecom
 async def test_the_menu_is_installed(channel: WecomChannel, server: WecomServer) -> None:
     server.answers("/cgi-bin/menu/create", {})
     items = (
-        MenuItem("会员", children=(MenuItem("查会员", key="find"), MenuItem("登记", key="register"))),
+        MenuItem("会员", children=(MenuItem("查会员", key="find"), MenuItem("扫码", key="scan", camera=True))),
         MenuItem("今日", url="https://m/today"),
     )
     await publish_entrances(channel, items)
@@ -337,7 +347,7 @@ async def test_the_menu_is_installed(channel: WecomChannel, server: WecomServer)
                 "name": "会员",
                 "sub_button": [
                     {"type": "click", "name": "查会员", "key": "find"},
-                    {"type": "click", "name": "登记", "key": "register"},
+                    {"type": "scancode_waitmsg", "name": "扫码", "key": "scan"},
                 ],
             },
             {"type": "view", "name": "今日", "url": "https://m/today"},

@@ -113,7 +113,7 @@ async def test_a_new_customer_is_welcomed_once(place: Town) -> None:
     again = await channel.send(hello)
     assert isinstance(again, Rejected)
     assert again.reason is RejectReason.NO_WINDOW
-    assert "欢迎" in [line["text"] for line in await place.lines("lin")]
+    assert any("欢迎" in line["text"] for line in await place.lines("lin"))
     customer = await channel.client.customers.customer(added.external_user_id)
     assert (customer.name, customer.relations[0].staff_id, customer.relations[0].state) == (
         "小林",
@@ -123,6 +123,13 @@ async def test_a_new_customer_is_welcomed_once(place: Town) -> None:
     assert customer.union_id
     page, _cursor = await channel.client.customers.customers_of(["ZhangSan"])
     assert [known.external_user_id for known in page] == [added.external_user_id]
+
+
+async def test_the_reply_to_a_new_customer_is_the_welcome(place: Town) -> None:
+    place.product.reply = lambda _: Reply(text="欢迎光临", buttons=(Button("领券", url="https://m/c"),))
+    await place.act("lin", "wecom/add_staff", person="zhang")
+    assert place.product.sent == [Accepted()]
+    assert any("欢迎光临" in line["text"] for line in await place.lines("lin"))
 
 
 async def test_a_welcome_after_twenty_seconds_is_too_late(place: Town) -> None:
