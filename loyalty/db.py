@@ -6,6 +6,7 @@ Only `loyalty` imports this module's neighbours' tables; edges import it for `co
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +16,7 @@ from tortoise.backends.asyncpg.client import AsyncpgDBClient
 from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
+from loyalty import bell, clock
 from loyalty.errors import Bug, ensure
 
 Row: TypeAlias = asyncpg.Record
@@ -115,11 +117,13 @@ async def unit_of_work() -> AsyncIterator[None]:
     """One transaction per message, request, job or batch, opened at the edge and never by a verb."""
     ensure(not _open.get(), "units of work do not nest: verbs never open one")
     token = _open.set(True)
+    rung = bell.collect()
     try:
         async with in_transaction(CONNECTION):
             yield
     finally:
         _open.reset(token)
+    bell.sound(rung)
 
 
 @asynccontextmanager
@@ -142,6 +146,12 @@ async def retried(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             continue
     return await work()
+
+
+async def now() -> datetime:
+    """The database's clock, which is the same for every worker, moved along with the sandbox's."""
+    moment: datetime = await fetch_value("SELECT clock_timestamp()")
+    return moment + clock.offset()
 
 
 def _client() -> AsyncpgDBClient:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from loyalty import db
+from loyalty import bell, db
 
 SendClass = Literal["service_notice", "marketing", "staff"]
 TRANSACTION: Final = "transaction"
@@ -103,6 +103,7 @@ async def queue(*notices: Notice, now: datetime) -> None:
         [n.give_up_at for n in notices],
         now,
     )
+    bell.ring("outbox")
 
 
 async def claim_due(*, now: datetime, batch_max: int, lease: timedelta) -> list[Claimed]:

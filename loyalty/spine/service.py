@@ -5,7 +5,7 @@ from datetime import datetime
 
 import orjson
 
-from loyalty import db
+from loyalty import bell, db
 from loyalty.events import SUBSCRIBED, Event
 
 _SHARED_FIELDS = frozenset({"member_id", "at"})
@@ -41,6 +41,8 @@ async def record(*events: Event, now: datetime) -> None:
         now,
         list(SUBSCRIBED),
     )
+    if any(event.name in SUBSCRIBED for event in events):
+        bell.ring("relay")
 
 
 def _data(event: Event) -> str:
