@@ -111,7 +111,7 @@ def blind_index(field: str, value: str) -> str:
 
 def token_hash(token: str) -> str:
     """What is stored of a random token: enough to recognise it, useless to present it."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def new_token() -> str:
