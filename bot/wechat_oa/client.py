@@ -88,11 +88,6 @@ class OfficialAccountClient:
         body = {"touser": openid, "msgtype": "text", "text": {"content": text}}
         return await self._api.send("/cgi-bin/message/custom/send", body)
 
-    async def send_image(self, openid: str, media_id: str) -> SendResult:
-        """A picture uploaded before, as customer-service message."""
-        body = {"touser": openid, "msgtype": "image", "image": {"media_id": media_id}}
-        return await self._api.send("/cgi-bin/message/custom/send", body)
-
     async def send_template(
         self, openid: str, template_id: str, data: Mapping[str, object], *, client_message_id: str, url: str | None
     ) -> SendResult:
