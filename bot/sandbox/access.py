@@ -29,6 +29,6 @@ def _loopback(name: str) -> bool:
     if name == "localhost":
         return True
     try:
-        return ipaddress.ip_address(name.split("%")[0]).is_loopback
+        return ipaddress.ip_address(name.split("%", maxsplit=1)[0]).is_loopback
     except ValueError:
         return False

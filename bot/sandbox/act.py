@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bot.sandbox.config import TelegramAccount, WechatAccount, WecomAccount
 from bot.sandbox.deliver import Delivery
 from bot.sandbox.stage import Stage
 from bot.sandbox.world import Button, Line, Person
+
+Kind = TypeVar("Kind", WechatAccount, WecomAccount, TelegramAccount)
 
 
 class BadAct(ValueError):
@@ -31,22 +33,22 @@ class Act:
     @property
     def wechat(self) -> WechatAccount:
         """The official account or mini-program."""
-        account = self.stage.account(self.channel, self.account_name)
-        assert isinstance(account, WechatAccount)
-        return account
+        return self._account(WechatAccount)
 
     @property
     def wecom(self) -> WecomAccount:
         """The WeCom app."""
-        account = self.stage.account(self.channel, self.account_name)
-        assert isinstance(account, WecomAccount)
-        return account
+        return self._account(WecomAccount)
 
     @property
     def telegram(self) -> TelegramAccount:
         """The bot."""
+        return self._account(TelegramAccount)
+
+    def _account(self, kind: type[Kind]) -> Kind:
         account = self.stage.account(self.channel, self.account_name)
-        assert isinstance(account, TelegramAccount)
+        if not isinstance(account, kind):
+            raise BadAct(f"{self.channel} has no such act")
         return account
 
     @property

@@ -19,11 +19,15 @@ class WorldClock:
 
     def wire(self) -> float:
         """What the product believes the time is: CreateTime, signature timestamps, auth_date."""
-        return time.time() if self._follow is None else self.world()
+        return self._real() if self._follow is None else self.world()
 
     def world(self) -> float:
         """Real time plus what the control API added: what the platforms expire things by."""
-        return time.time() + self.offset_s
+        return self._real() + self.offset_s
+
+    @staticmethod
+    def _real() -> float:
+        return time.time()  # noqa: TID251 - the platforms live outside the product and cannot share its clock
 
     def advance(self, seconds: float) -> None:
         """Move world time forward. Raises ValueError for a negative step: expired things cannot come back."""

@@ -285,7 +285,8 @@ class Control:
         colour = AVATAR_COLOURS[sum(person.id.encode()) % len(AVATAR_COLOURS)]
         letter = person.name[:1].replace("&", "").replace("<", "") or "?"
         svg = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" fill="{colour}"/>'
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
+            f'<rect width="64" height="64" fill="{colour}"/>'
             f'<text x="32" y="43" font-size="32" text-anchor="middle" fill="#fff">{letter}</text></svg>'
         )
         return web.Response(text=svg, content_type="image/svg+xml")

@@ -72,9 +72,9 @@ async def deliver(stage: Stage, callback: Callback) -> Delivery:
     try:
         if copies is None:
             return await _attempts(stage, callback)
-        runs = (_attempts(stage, callback) for _ in range(max(1, copies.value) + 1))
-        deliveries = await asyncio.gather(*runs)
-        return deliveries[0]
+        async with asyncio.TaskGroup() as group:
+            runs = [group.create_task(_attempts(stage, callback)) for _ in range(max(1, copies.value) + 1)]
+        return runs[0].result()
     finally:
         for waiting in stage.held.pop(key, []):
             waiting.set()

@@ -10,11 +10,11 @@ from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
-from wechatpy.crypto import PrpCrypto as WechatCipher  # type: ignore[import-untyped]
+from wechatpy.crypto import PrpCrypto as WechatCipher
 from wechatpy.crypto import WeChatCrypto
-from wechatpy.enterprise.crypto import PrpCrypto as WecomCipher  # type: ignore[import-untyped]
+from wechatpy.enterprise.crypto import PrpCrypto as WecomCipher
 from wechatpy.enterprise.crypto import WeChatCrypto as WecomCrypto
-from wechatpy.utils import WeChatSigner  # type: ignore[import-untyped]
+from wechatpy.utils import WeChatSigner
 
 from bot.sandbox.config import WechatAccount, WecomAccount
 

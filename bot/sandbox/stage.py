@@ -124,9 +124,10 @@ class Stage:
     async def close(self) -> None:
         """Stop what is in flight and close connections."""
         self.events.close()
-        tasks = list(self._tasks)
+        tasks = set(self._tasks)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:
+            await asyncio.wait(tasks)
         if self._http is not None:
             await self._http.close()

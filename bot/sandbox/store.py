@@ -32,7 +32,7 @@ class Store:
             return snapshot_format.validate_json(self._written)
         except ValidationError:
             aside = self.path.with_suffix(".json.unreadable")
-            os.replace(self.path, aside)
+            self.path.replace(aside)
             log.warning("the sandbox snapshot could not be read and was kept as %s", aside)
             return World()
 
@@ -70,8 +70,8 @@ def replace_file(path: Path, content: bytes) -> None:
     """Write `content` beside `path` and rename it over, both durably enough to survive a killed process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".json.new")
-    with open(fresh, "wb") as file:
+    with fresh.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(fresh, path)
+    fresh.replace(path)

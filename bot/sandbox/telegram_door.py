@@ -1,4 +1,4 @@
-"""The door of api.telegram.org: which bot, which method, parameters in any of the accepted forms, errors in its shape."""
+"""The door of api.telegram.org: which bot, which method, parameters in any accepted form, errors in its shape."""
 
 import json
 from collections.abc import Callable, Mapping

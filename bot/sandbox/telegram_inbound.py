@@ -40,7 +40,7 @@ async def say(stage: Stage, account: TelegramAccount, person: Person, content: d
     payload = {"from": user_object(person), "chat": chat_object(person), "date": at, **content}
     text = str(content.get("text", ""))
     if text.startswith("/"):
-        payload["entities"] = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]
+        payload["entities"] = [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}]
     message = remember(stage, state, account.key, Message(person.id, line.id, False, payload))
     return await send_update(stage, account, person, "message", message)
 

@@ -16,8 +16,11 @@ CAPTION_LONGEST = 1024
 ANSWER_LONGEST = 200
 MESSAGES_KEPT = 2000
 ACTIONS = frozenset(
-    ["typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document"]
-    + ["choose_sticker", "find_location", "record_video_note", "upload_video_note"]
+    [
+        *("typing", "choose_sticker", "find_location"),
+        *("upload_photo", "upload_video", "upload_voice", "upload_document", "upload_video_note"),
+        *("record_video", "record_voice", "record_video_note"),
+    ]
 )
 NOT_MODIFIED = (
     "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a"

@@ -7,8 +7,10 @@ from html.parser import HTMLParser
 from bot.sandbox.platform_error import PlatformError
 
 TAGS = frozenset(
-    ["a", "b", "blockquote", "code", "del", "em", "i", "ins", "pre", "s", "span", "strike", "strong", "tg-emoji"]
-    + ["tg-spoiler", "u"]
+    [
+        *("a", "b", "blockquote", "code", "del", "em", "i", "ins"),
+        *("pre", "s", "span", "strike", "strong", "tg-emoji", "tg-spoiler", "u"),
+    ]
 )
 RESERVED = ">#+-=|{}.!"
 PAIRS = ("```", "__", "||", "*", "_", "~", "`")

@@ -26,7 +26,7 @@ FIELD = re.compile(r"([a-z_]+?)\d+")
 
 
 def checked_fields(keys: list[str], data: Any) -> dict[str, str]:
-    """The values by key. Raises PlatformError 47003 naming the key, as the platform does, for a missing or bad value."""
+    """The values by key. Raises PlatformError 47003 naming the key of a missing or bad value."""
     if not isinstance(data, dict):
         raise PlatformError(47003, "argument invalid! data is empty")
     values: dict[str, str] = {}

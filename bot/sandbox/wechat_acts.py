@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from wechatpy.crypto import WeChatCipher  # type: ignore[import-untyped]
+from wechatpy.crypto import WeChatCipher
 
 from bot.sandbox.act import Act, BadAct, Done, Verb
 from bot.sandbox.mini_api import new_session_key
@@ -197,7 +197,8 @@ async def tap(act: Act) -> Done:
 
 
 def _menu_id(value: str) -> str:
-    return value.split("msgmenuid=")[-1].split("&")[0] if "msgmenuid=" in value else value
+    _, named, rest = value.partition("msgmenuid=")
+    return rest.partition("&")[0] if named else value
 
 
 async def subscribe(act: Act) -> Done:
@@ -216,7 +217,7 @@ async def subscribe(act: Act) -> Done:
     _note(act, "system", "notice", "已允许订阅消息" if accept else "已拒绝订阅消息")
     fields = subscribe_fields(act.wechat.body, "SubscribeMsgPopupEvent", reports)
     done = await _event(act, "subscribe_msg_popup_event", fields)
-    done.data = {template: answer for template in wanted}
+    done.data = dict.fromkeys(wanted, answer)
     return done
 
 
@@ -296,7 +297,7 @@ async def encrypted(act: Act) -> Done:
     cipher = WeChatCipher(base64.b64decode(known.session_key), iv)
     sealed = cipher.encrypt(clear + bytes([padding]) * padding)
     raw = json.dumps({"nickName": act.person.name}, ensure_ascii=False)
-    signature = hashlib.sha1((raw + known.session_key).encode()).hexdigest()
+    signature = hashlib.sha1((raw + known.session_key).encode()).hexdigest()  # noqa: S324 - the protocol's hash
     data = {"encryptedData": base64.b64encode(sealed).decode(), "iv": base64.b64encode(iv).decode()}
     return Done(data={**data, "rawData": raw, "signature": signature})
 

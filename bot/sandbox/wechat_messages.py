@@ -27,6 +27,7 @@ CUSTOM_TYPES = frozenset(
         "link",
     ]
 )
+MEDIA_TYPES = frozenset(["image", "voice", "video"])
 TEXT_BYTES = 2048
 CLIENT_ID_BYTES = 32
 CLIENT_ID_KEPT_S = 600
@@ -55,35 +56,36 @@ def custom_send(call: WechatCall) -> dict[str, Any]:
 
 def _custom_text(call: WechatCall, kind: str, payload: dict[str, Any]) -> tuple[str, list[Button]]:
     if kind == "text":
-        content = str(payload.get("content", ""))
-        if not content:
-            raise PlatformError(44004, "empty content")
-        if len(content.encode()) > TEXT_BYTES:
-            raise PlatformError(45002, "content size out of limit")
-        return links_as_buttons(content)
+        return _plain_text(payload)
     if kind == "msgmenu":
         return _menu_text(payload)
-    if kind in ("image", "voice", "video"):
-        if not known_media(call, payload.get("media_id")):
-            raise PlatformError(40007, "invalid media_id")
-        return str(payload.get("title") or f"[{kind}]"), []
     if kind == "news":
         articles = as_list(payload.get("articles"))
         if len(articles) != 1:
             raise PlatformError(45008, "article size out of limit")
-        article = articles[0]
-        title = str(article.get("title", ""))
-        button = Button("0", title, "url", str(article.get("url", "")))
-        return f"{title}\n{article.get('description', '')}".strip(), [button]
-    if kind == "miniprogrampage":
-        title = str(payload.get("title", ""))
-        return title, [Button("0", title, "miniprogram", str(payload.get("pagepath", "")))]
+        return _linked(articles[0], "url", "url")
     if kind == "link":
-        title = str(payload.get("title", ""))
-        return f"{title}\n{payload.get('description', '')}".strip(), [
-            Button("0", title, "url", str(payload.get("url", "")))
-        ]
-    return pretty(payload), []
+        return _linked(payload, "url", "url")
+    if kind == "miniprogrampage":
+        return _linked(payload, "miniprogram", "pagepath")
+    if kind in MEDIA_TYPES and not known_media(call, payload.get("media_id")):
+        raise PlatformError(40007, "invalid media_id")
+    return str(payload.get("title") or f"[{kind}]") if kind in MEDIA_TYPES else pretty(payload), []
+
+
+def _plain_text(payload: dict[str, Any]) -> tuple[str, list[Button]]:
+    content = str(payload.get("content", ""))
+    if not content:
+        raise PlatformError(44004, "empty content")
+    if len(content.encode()) > TEXT_BYTES:
+        raise PlatformError(45002, "content size out of limit")
+    return links_as_buttons(content)
+
+
+def _linked(part: dict[str, Any], kind: str, target: str) -> tuple[str, list[Button]]:
+    title = str(part.get("title", ""))
+    text = f"{title}\n{part.get('description', '')}".strip()
+    return text, [Button("0", title, kind, str(part.get(target, "")))]
 
 
 def _menu_text(payload: dict[str, Any]) -> tuple[str, list[Button]]:

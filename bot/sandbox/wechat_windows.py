@@ -4,7 +4,7 @@ from bot.sandbox.platform_error import PlatformError
 from bot.sandbox.wechat_state import WechatState, Window
 
 WINDOWS: dict[str, tuple[float, int]] = {"message": (48 * 3600, 5), "action": (60, 3), "enter": (60, 2)}
-"""Seconds and messages that each kind of contact opens: a message, a menu click/follow/scan, entering a mini-program chat."""
+"""Seconds and messages that a contact opens: a message, a menu click/follow/scan, entering a mini-program chat."""
 
 
 def open_window(state: WechatState, person: str, kind: str, now: float) -> None:

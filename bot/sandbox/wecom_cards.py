@@ -117,8 +117,8 @@ def _card_buttons(kind: str, card: dict[str, Any]) -> list[Button]:
         wanted.append((str(submit.get("text") or "提交"), "callback", str(submit["key"])))
     elif not card.get("card_action"):
         raise PlatformError(90207, "card_action is missing")
-    for action in (card.get("action_menu") or {}).get("action_list") or []:
-        wanted.append((str(action.get("text", "")), "callback", str(action.get("key", ""))))
+    menu = (card.get("action_menu") or {}).get("action_list") or []
+    wanted += [(str(action.get("text", "")), "callback", str(action.get("key", ""))) for action in menu]
     wanted += [_jump(str(jump.get("title", "")), jump) for jump in card.get("jump_list") or []]
     if action := card.get("card_action"):
         wanted.append(_jump("查看", action))

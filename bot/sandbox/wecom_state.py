@@ -55,7 +55,7 @@ class ContactWay:
 
 @dataclass
 class GroupMessage:
-    """A 企业群发: nothing is sent before each staff member confirms. `status` by staff, `results` by `staff/customer`."""
+    """A 企业群发: nothing is sent before the staff confirm. `confirmed` is by staff, `results` by `staff/customer`."""
 
     msgid: str
     text: str

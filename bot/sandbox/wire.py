@@ -10,9 +10,9 @@ from bot.sandbox.screens import Events
 
 ENTRIES_KEPT = 600
 BODY_KEPT = 20_000
-SECRET_NAMES = "access_token|secret|appsecret|corpsecret|session_key|refresh_token|secret_token|ticket"
-IN_QUERY = re.compile(rf"([?&](?:{SECRET_NAMES})=)([^&#]{{0,4}})[^&#]*")
-IN_JSON = re.compile(rf'("(?:{SECRET_NAMES})"\s*:\s*")([^"]{{0,4}})[^"]*')
+REDACTED_NAMES = "access_token|secret|appsecret|corpsecret|session_key|refresh_token|secret_token|ticket"
+IN_QUERY = re.compile(rf"([?&](?:{REDACTED_NAMES})=)([^&#]{{0,4}})[^&#]*")
+IN_JSON = re.compile(rf'("(?:{REDACTED_NAMES})"\s*:\s*")([^"]{{0,4}})[^"]*')
 IN_BOT_PATH = re.compile(r"(/bot\d*:?)([A-Za-z0-9_-]{0,4})[A-Za-z0-9_:-]*")
 
 

@@ -11,9 +11,9 @@ from wechatpy.crypto import WeChatWxaCrypto
 from tests.bot.sandbox.town import MINI_APP, OA_APP
 
 
-async def oauth(town: Any, code: str, secret: str = "secret") -> Any:
-    query = {"appid": OA_APP, "secret": secret, "code": code, "grant_type": "authorization_code"}
-    return await town.raw("/platform/wechat/sns/oauth2/access_token", None, query)
+async def oauth(town: Any, code: str, **changes: str) -> Any:
+    query = {"appid": OA_APP, "secret": "secret", "code": code, "grant_type": "authorization_code"}
+    return await town.raw("/platform/wechat/sns/oauth2/access_token", None, query | changes)
 
 
 async def session(town: Any, code: str) -> Any:
@@ -79,7 +79,7 @@ async def test_session_keys_check_refresh_and_decrypt(town: Any) -> None:
     sealed = (await town.act("lin", "wechat_mini/encrypted", payload={"nickName": "小林"}))["data"]
     opened = WeChatWxaCrypto(first, sealed["iv"], MINI_APP).decrypt_message(sealed["encryptedData"])
     assert opened["nickName"] == "小林"
-    assert sealed["signature"] == hashlib.sha1((sealed["rawData"] + first).encode()).hexdigest()
+    assert sealed["signature"] == hashlib.sha1((sealed["rawData"] + first).encode()).hexdigest()  # noqa: S324 - theirs
     signature = hmac.new(first.encode(), b"", hashlib.sha256).hexdigest()
     check = {"openid": await town.openid("lin", MINI_APP), "signature": signature, "sig_method": "hmac_sha256"}
     assert (await town.wechat("/wxa/checksession", app=MINI_APP, **check))["errcode"] == 0
@@ -150,7 +150,9 @@ async def test_the_chat_of_the_mini_program(town: Any) -> None:
     assert codes == [0, 0, 45047]
 
 
-@pytest.mark.parametrize("path", ["/platform/wechat/connect/oauth2/authorize", "/platform/wecom/connect/oauth2/authorize"])
+@pytest.mark.parametrize(
+    "path", ["/platform/wechat/connect/oauth2/authorize", "/platform/wecom/connect/oauth2/authorize"]
+)
 async def test_the_authorise_pages_refuse_strange_requests(town: Any, path: str) -> None:
     for query in ({}, {"appid": OA_APP, "redirect_uri": "javascript:alert(1)", "scope": "snsapi_base"}):
         async with town.http.get(path, params=query) as response:

@@ -231,7 +231,11 @@ async def test_menus_and_who_sees_which(town: Any) -> None:
     assert (await town.wechat("/cgi-bin/menu/get"))["errcode"] == 46003
     rule = {"button": button, "matchrule": {"tag_id": "100"}}
     assert (await town.wechat("/cgi-bin/menu/addconditional", rule))["errcode"] == 65303
-    for bad, code in [([], 40016), ([{"type": "click", "name": "x" * 17, "key": "A"}], 40018), ([{"name": "A"}], 40017)]:
+    for bad, code in [
+        ([], 40016),
+        ([{"type": "click", "name": "x" * 17, "key": "A"}], 40018),
+        ([{"name": "A"}], 40017),
+    ]:
         assert (await town.wechat("/cgi-bin/menu/create", {"button": bad}))["errcode"] == code
     await town.wechat("/cgi-bin/menu/create", {"button": button})
     await town.act("lin", "wechat_oa/follow")

@@ -36,7 +36,7 @@ async def test_a_passive_reply_is_decrypted_and_shown(town: Any) -> None:
 async def test_success_and_empty_show_nothing(town: Any) -> None:
     await town.act("lin", "wechat_oa/follow")
     for answer in ("success", ""):
-        town.product.reply = lambda inbound, answer=answer: answer
+        town.product.reply = lambda _, answer=answer: answer
         done = await town.act("lin", "wechat_oa/say", text="hi")
         assert done["delivery"]["result"] == "accepted"
         assert [line["from"] for line in done["lines"]] == ["person"]
@@ -82,7 +82,7 @@ async def test_a_slow_first_try_is_cut_at_the_deadline_and_the_second_answers(to
 )
 async def test_a_malformed_reply_counts_as_none(town: Any, bad: str) -> None:
     await town.act("lin", "wechat_oa/follow")
-    town.product.reply = lambda inbound: bad
+    town.product.reply = lambda _: bad
     done = await town.act("lin", "wechat_oa/say", text="签到")
     assert done["delivery"]["statuses"] == ["malformed"] * 3
 
@@ -120,7 +120,7 @@ async def test_the_mini_program_speaks_xml_or_json(open_town: Any, body: str) ->
     town = await open_town(
         lambda config: replace(config, wechat=(config.wechat[0], replace(config.wechat[1], body=body)))
     )
-    town.product.reply = lambda inbound: "success"
+    town.product.reply = lambda _: "success"
     await town.act("lin", "wechat_mini/subscribe", template_ids=["tier"])
     message = town.product.inbound[0].message
     assert message["Event"] == "subscribe_msg_popup_event"

@@ -43,7 +43,7 @@ class Product:
     """What the product does with callbacks; tests change it."""
 
     inbound: list[Inbound] = field(default_factory=list)
-    reply: Callable[[Inbound], str] = lambda inbound: ""
+    reply: Callable[[Inbound], str] = lambda _: ""
     delay_s: float = 0.0
     statuses: list[int] = field(default_factory=list)
     clear_replies: bool = False
@@ -119,17 +119,23 @@ class Town:
     http: aiohttp.ClientSession
     config: SandboxConfig
     tokens: dict[str, str] = field(default_factory=dict)
+    restart: Callable[[], Awaitable[None]] | None = None
+    """Ends the sandbox and starts it again from what it kept."""
 
     text_reply = staticmethod(text_reply)
 
-    async def act(self, person: str, verb: str, status: int = 200, **body: Any) -> Any:
+    async def close(self) -> None:
+        """Hang up, also after a restart replaced the client."""
+        await self.http.close()
+
+    async def act(self, person: str, verb: str, /, status: int = 200, **body: Any) -> Any:
         """A person does something."""
         async with self.http.post(f"/control/people/{person}/act/{verb}", json=body) as response:
             answer = await response.json()
             assert response.status == status, answer
             return answer
 
-    async def control(self, method: str, path: str, status: int | None = None, **body: Any) -> Any:
+    async def control(self, method: str, path: str, status: int | None = None, /, **body: Any) -> Any:
         """A call of the control API."""
         if path == "/clock":
             self.tokens.clear()
@@ -160,13 +166,13 @@ class Town:
         query = {"access_token": self.tokens[app], **query}
         return await self.raw("/platform/wechat" + path, body, query)
 
-    async def wecom(self, path: str, body: Any = None, **query: Any) -> Any:
+    async def wecom(self, path: str, body: Any = None, /, **query: Any) -> Any:
         """A WeCom API with the app's token."""
         grant = {"corpid": CORP, "corpsecret": "secret"}
         token = (await self.raw("/platform/wecom/cgi-bin/gettoken", None, grant))["access_token"]
         return await self.raw("/platform/wecom" + path, body, {"access_token": token, **query})
 
-    async def telegram(self, method: str, **params: Any) -> Any:
+    async def telegram(self, method: str, /, **params: Any) -> Any:
         """A bot method."""
         return await self.raw(f"/platform/telegram/bot{BOT_TOKEN}/{method}", params, {})
 
