@@ -204,7 +204,7 @@ async def test_naughty_strings_survive_both_ways(side: Side, http: PlatformHttp,
             assert message.content.text.strip() == text.strip()
         shown = side.shown(channel.answer(Reply(text), to=message, now=NOW))
         # WeChat shows anchors as links, so one that nobody made goes out with a full-width bracket.
-        assert not side.passive or shown.replace("＜", "<") == text
+        assert not side.passive or shown.replace("＜", "<") == text.replace("＜", "<")
     assert seen > 400
 
 
