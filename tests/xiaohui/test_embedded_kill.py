@@ -99,11 +99,12 @@ async def test_a_broken_queue_file_is_set_aside_and_said(home: Path) -> None:
     told: list[str] = []
     assert await kept(home, told) == (["签到"], [])
     assert len(told) == 1
-    assert "queue file is broken" in told[0] and "队列文件已损坏" in told[0]
+    assert "queue file is broken" in told[0]
+    assert "队列文件已损坏" in told[0]
     assert (home / "valkey.broken-1" / "appendonlydir").is_dir()
 
 
-async def test_an_interrupted_first_start_is_begun_again(fresh_home: Path) -> None:
+def test_an_interrupted_first_start_is_begun_again(fresh_home: Path) -> None:
     fresh_home.mkdir()
     half = fresh_home / "postgres.new-12345"
     half.mkdir()

@@ -39,7 +39,8 @@ def make(checkout: Path, *arguments: str, pythons: str = "exit 127") -> "subproc
 def test_without_a_python_that_suits_it_says_what_to_install(checkout: Path) -> None:
     ended = make(checkout, "setup")
     assert ended.returncode != 0
-    assert "需要 Python 3.11" in ended.stderr and "Python 3.11, 3.12 or 3.13 is needed" in ended.stderr
+    assert "需要 Python 3.11" in ended.stderr
+    assert "Python 3.11, 3.12 or 3.13 is needed" in ended.stderr
     assert not (checkout / ".venv").exists()
 
 
@@ -55,7 +56,8 @@ def test_a_foreign_environment_is_not_removed(checkout: Path) -> None:
     (checkout / ".venv" / "mine").touch()
     ended = make(checkout, "setup", f"PYTHON={sys.executable}")
     assert ended.returncode != 0
-    assert "was not made by make setup" in ended.stdout and "不是 make setup 建立的" in ended.stdout
+    assert "was not made by make setup" in ended.stdout
+    assert "不是 make setup 建立的" in ended.stdout
     assert (checkout / ".venv" / "mine").exists()
 
 
@@ -67,7 +69,8 @@ def test_without_the_network_it_fails_in_words_and_can_be_continued(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     ended = make(checkout, "setup", f"PYTHON={sys.executable}")
     assert ended.returncode != 0
-    assert "安装失败" in ended.stdout and "PIP_INDEX_URL" in ended.stdout
+    assert "安装失败" in ended.stdout
+    assert "PIP_INDEX_URL" in ended.stdout
     assert not (checkout / ".venv" / "setup.stamp").exists()
 
 

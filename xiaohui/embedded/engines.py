@@ -182,5 +182,5 @@ def _copied(root: Path, parts: tuple[str, ...], name: str, progress: Callable[[s
 def _open_for_reading(tree: Path) -> None:
     for path in (tree, *tree.rglob("*")):
         if not path.is_symlink():
-            executable = path.is_dir() or os.access(path, os.X_OK) and path.stat().st_mode & 0o100
+            executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)

@@ -48,7 +48,7 @@ def _drop_privileges(uid: int, gid: int) -> None:
         os.setresgid(gid, gid, gid) if hasattr(os, "setresgid") else os.setgid(gid)
         os.setresuid(uid, uid, uid) if hasattr(os, "setresuid") else os.setuid(uid)
     except OSError as refusal:
-        print(f"cannot become user id {uid}: {refusal}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"cannot become user id {uid}: {refusal}\n")
         sys.exit(CANNOT_DROP_PRIVILEGES)
 
 
@@ -61,9 +61,10 @@ def _die_with(launcher: int, death_signal: int) -> None:
 
 def _execute(command: list[str]) -> None:
     try:
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as refusal:
-        print(f"cannot execute {command[0]}: {refusal}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"cannot execute {command[0]}: {refusal}\n")
+        sys.stderr.flush()
         os._exit(CANNOT_EXECUTE)
 
 

@@ -37,7 +37,7 @@ _STILL_SHARED = "pre-existing shared memory block"
 
 @dataclass
 class EmbeddedPostgres:
-    """One PostgreSQL under `folder`. `launch()` returns at once, `wait()` when it accepts connections, `stop()` cleanly."""
+    """One PostgreSQL under `folder`: `launch()` returns at once, `wait()` when it accepts connections."""
 
     folder: Path
     sockets: Path
@@ -48,7 +48,6 @@ class EmbeddedPostgres:
     """The data is thrown away after use, so creating it need not be flushed to disk. Running always is."""
 
     _process: ServerProcess | None = field(default=None, init=False)
-    _launch: Launch | None = field(default=None, init=False)
     _before: bytes = field(default=b"", init=False)
 
     @property
@@ -69,15 +68,8 @@ class EmbeddedPostgres:
         if not self.folder.exists():
             self._create(engine)
         self._outlive_leftover()
-        self._launch = Launch(
-            NAME,
-            self._command(engine),
-            self.folder,
-            self.log,
-            signal.SIGINT,
-            {**_ENVIRONMENT, **_grandparent()},
-        )
-        self._start()
+        environment = {**_ENVIRONMENT, "PG_GRANDPARENT_PID": str(os.getpid())}
+        self._start(Launch(NAME, self._command(engine), self.folder, self.log, signal.SIGINT, environment))
 
     def wait(self) -> None:
         """Return when connections are accepted; raises `ServerDied` with the end of its log when that fails."""
@@ -88,7 +80,7 @@ class EmbeddedPostgres:
                 if _STILL_SHARED not in self.process.log_tail() or time.monotonic() > deadline:
                     raise self.process.died()
                 time.sleep(10 * POLL_S)
-                self._start()
+                self._start(self.process.launch)
             elif time.monotonic() > deadline:
                 self.stop()
                 raise self.process.died()
@@ -99,10 +91,9 @@ class EmbeddedPostgres:
         if self._process is not None:
             self._process.stop()
 
-    def _start(self) -> None:
-        assert self._launch is not None
+    def _start(self, launch: Launch) -> None:
         self._before = self._pid_file()
-        self._process = ServerProcess(self._launch, self.account)
+        self._process = ServerProcess(launch, self.account)
 
     def _major_of_data(self) -> int | None:
         version = self.folder / "PG_VERSION"
@@ -174,7 +165,7 @@ class EmbeddedPostgres:
             return b""
 
     def _ready(self) -> bool:
-        # The last line of the file is the server's own status word, as pg_ctl reads it; a killed server leaves it behind.
+        # The last line is the server's own status word, as pg_ctl reads it; a killed server leaves the file behind.
         now = self._pid_file()
         return now != self._before and now.rstrip().endswith(b"ready")
 
@@ -186,16 +177,12 @@ class EmbeddedPostgres:
         end_leftover(pid, self.sockets.name, signal.SIGINT)
         if _exists(pid) and not is_server(pid, self.sockets.name):
             # The number was given to a stranger after a reboot, and PostgreSQL would take the stranger for itself.
-            # Our own number it knows not to be a server, and it still checks the shared memory, which removing
-            # the file would not.
+            # Our own number (its parent's, or grandparent's by PG_GRANDPARENT_PID) it knows not to be a server, and
+            # it still checks the shared memory, which it would not if the file were gone.
             rest = noted.split(b"\n", 1)[1]
             (self.folder / "postmaster.pid").write_bytes(str(os.getpid()).encode() + b"\n" + rest)
         for stale in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
             (self.sockets / stale).unlink(missing_ok=True)
-
-
-def _grandparent() -> dict[str, str]:
-    return {"PG_GRANDPARENT_PID": str(os.getpid())}
 
 
 def _exists(pid: int) -> bool:

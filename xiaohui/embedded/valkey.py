@@ -33,7 +33,6 @@ class EmbeddedValkey:
     progress: Callable[[str], None]
 
     _process: ServerProcess | None = field(default=None, init=False)
-    _launch: Launch | None = field(default=None, init=False)
 
     @property
     def socket(self) -> Path:
@@ -57,15 +56,8 @@ class EmbeddedValkey:
         program = reachable_valkey(find_valkey(), self.account, self.progress)
         owned_folder(self.folder, self.account)
         end_leftover(self._noted_pid(), self.sockets.name, signal.SIGTERM)
-        self._launch = Launch(
-            NAME,
-            self._command(program),
-            self.folder,
-            self.log,
-            signal.SIGTERM,
-            {"LC_ALL": "C"},
-        )
-        self._process = ServerProcess(self._launch, self.account)
+        launch = Launch(NAME, self._command(program), self.folder, self.log, signal.SIGTERM, {"LC_ALL": "C"})
+        self._process = ServerProcess(launch, self.account)
 
     def wait(self) -> None:
         """Return when it answers; raises `ServerDied` with the end of its log when it does not."""
@@ -92,10 +84,10 @@ class EmbeddedValkey:
         owned_folder(self.folder, self.account)
         self.progress(
             f"队列文件已损坏，移到 {aside}，以空队列启动；数据库里的数据不受影响 · "
-            f"the queue file is broken and was moved to {aside}; starting with an empty queue, the database is not affected"
+            f"the queue file is broken and was moved to {aside}; "
+            f"starting with an empty queue, the database is not affected"
         )
-        assert self._launch is not None
-        self._process = ServerProcess(self._launch, self.account)
+        self._process = ServerProcess(self.process.launch, self.account)
 
     def _command(self, program: Path) -> list[str]:
         settings = {
