@@ -15,7 +15,7 @@ from loyalty.coupon_templates.rules import discount_fen
 from loyalty.coupons import queries as coupons
 from loyalty.coupons.queries import CouponView
 from loyalty.coupons.rules import coupon_of
-from loyalty.errors import Conflict, Invalid, NotFound, unreachable
+from loyalty.errors import Conflict, Invalid, NotFound, ensure, unreachable
 from loyalty.events import CouponRedeemed, CouponRedemptionUndone
 from loyalty.program import queries as program
 from loyalty.spine import service as spine
@@ -255,9 +255,9 @@ def _why_not(coupon: CouponView, till: Till) -> Conflict:
 def _why_not_here(coupon: CouponView, till: Till) -> Conflict:
     if coupon.store_ids and till.store_id not in coupon.store_ids:
         return WrongStore(store_ids=coupon.store_ids)
-    if till.order_fen is not None and till.order_fen < coupon.min_spend_fen:
-        return SpendTooLow(min_spend_fen=coupon.min_spend_fen)
-    unreachable("a coupon that nothing speaks against is redeemed")
+    too_low = till.order_fen is not None and till.order_fen < coupon.min_spend_fen
+    ensure(too_low, "a coupon that nothing speaks against is redeemed")
+    return SpendTooLow(min_spend_fen=coupon.min_spend_fen)
 
 
 def _discount(coupon: CouponView, till: Till) -> int | None:

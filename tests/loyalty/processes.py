@@ -1,0 +1,44 @@
+"""Several real processes at once, each with its own event loop and pool, started together."""
+
+import asyncio
+import multiprocessing
+from collections.abc import Awaitable, Callable
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+from loyalty import db, vault
+
+TEST_SECRET = b"a root secret for tests only, 32+ bytes"
+POOL_SIZE = 8
+START_TIMEOUT_S = 60
+
+Work = Callable[..., Awaitable[Any]]
+
+
+async def at_once(database_url: str, work: Work, arguments: list[tuple[Any, ...]]) -> list[Any]:
+    """What `work(*args)` returned in one process per item of `arguments`; they begin at the same moment."""
+    return await asyncio.to_thread(_run, database_url, work, arguments)
+
+
+def _run(database_url: str, work: Work, arguments: list[tuple[Any, ...]]) -> list[Any]:
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        barrier = manager.Barrier(len(arguments))
+        with context.Pool(len(arguments)) as pool:
+            results = [pool.apply_async(_process, (database_url, barrier, work, args)) for args in arguments]
+            return [result.get(timeout=2 * START_TIMEOUT_S) for result in results]
+
+
+def _process(database_url: str, barrier: Barrier, work: Work, args: tuple[Any, ...]) -> Any:
+    return asyncio.run(_in_loop(database_url, barrier, work, args))
+
+
+async def _in_loop(database_url: str, barrier: Barrier, work: Work, args: tuple[Any, ...]) -> Any:
+    vault.unlock(TEST_SECRET)
+    await db.connect(database_url, pool_size=POOL_SIZE)
+    try:
+        await db.fetch_value("SELECT 1")
+        await asyncio.to_thread(barrier.wait, START_TIMEOUT_S)
+        return await work(*args)
+    finally:
+        await db.disconnect()
