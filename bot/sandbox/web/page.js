@@ -18,7 +18,7 @@ const TABS = ["oa", "mini", "telegram", "wecom", "panel"];
 export function buildPage(app, store, sessions, changeLanguage) {
   store.beginPage();
   const phones = { oa: officialAccount(store), mini: miniProgram(store, sessions), telegram: telegram(store), wecom: wecom(store, sessions) };
-  const panel = createPanel(store);
+  const panel = createPanel(store, sessions);
   const workspace = h("div", { class: "workspace" });
   const choose = createTabs(workspace, phones);
   const stage = h("main", { class: "stage", id: "phones", tabindex: "-1" }, Object.values(phones).map((phone) => phone.element));

@@ -7,35 +7,42 @@ import { qrPicture } from "./qr.js";
 
 /** The card, the code when it is shown, and the check-in button. */
 export function cardPage(store, session) {
-  return [memberCard(session), codeArea(store, session), checkIn(store, session)];
+  return [memberCard(session), joining(store, session), codeArea(store, session), checkIn(store, session)];
 }
 
-function memberCard({ me, coupons }) {
-  const usable = coupons.filter((coupon) => coupon.status === "claimed").length;
+function memberCard({ me, standing, coupons }) {
+  const usable = coupons.filter((coupon) => coupon.status === "issued").length;
   return h(
     "section",
     { class: "member-card" },
     h("div", { class: "card-top" }, h("span", { class: "card-tier" }, icon("star", 14), tierName(me)), h("span", { class: "card-number" }, grouped(me.number))),
     h("div", { class: "card-points" }, h("span", {}, t("mini.points")), h("strong", { id: "mini-points" }, String(me.points))),
-    h("div", { class: "card-bottom" }, h("span", {}, nextTier(me)), h("span", {}, `${t("mini.coupons")} ${usable}`)),
-    progress(me),
+    h("div", { class: "card-bottom" }, h("span", {}, nextTier(standing)), h("span", {}, `${t("mini.coupons")} ${usable}`)),
+    progress(standing),
   );
 }
 
 /** The name of a member's tier in the reader's language. */
 export function tierName(me) {
-  return me.tier?.name ?? me.tier?.code ?? "";
+  return me.tier?.name ?? "";
 }
 
-function nextTier(me) {
-  const next = me.tier?.next;
-  return next ? t("mini.next_tier", { n: next.missing, name: next.name ?? next.code }) : "";
+function nextTier(standing) {
+  return standing?.next_tier ? t("mini.next_tier", { n: standing.missing, name: standing.next_tier.name }) : "";
 }
 
-function progress(me) {
-  const next = me.tier?.next;
-  if (!next) return null;
-  return h("progress", { class: "card-progress", max: String(me.growth + next.missing), value: me.growth, "aria-label": nextTier(me) });
+function progress(standing) {
+  if (!standing?.next_tier) return null;
+  return h("progress", { class: "card-progress", max: String(standing.growth + standing.missing), value: standing.growth, "aria-label": nextTier(standing) });
+}
+
+/** A guest is asked to join; everything else works for guests too. */
+function joining(store, session) {
+  if (session.me.is_registered) return null;
+  const join = async () => {
+    if (await session.do("POST", "v1/me/registration")) store.notice(t("mini.join.done"));
+  };
+  return h("section", { class: "mini-row" }, button(t("mini.join"), join, { kind: "primary wide", id: "mini-join", "data-keep": "join" }));
 }
 
 /** A long number in groups of four. */
@@ -54,6 +61,7 @@ async function renew(store, session, area) {
   try {
     await session.readCode();
     showCode(store, session, area);
+    area.scrollIntoView({ block: "nearest" });
   } catch (error) {
     store.notice(error.message);
   }
@@ -76,7 +84,7 @@ function showCode(store, session, area) {
 }
 
 function checkIn(store, session) {
-  const done = session.me.checked_in_today === true;
+  const done = session.checkedInToday;
   const run = async () => {
     const answer = await session.do("POST", "v1/me/check-ins");
     if (answer) store.notice(t("mini.check_in.done", { n: answer.points }));

@@ -24,7 +24,7 @@ function claimableCoupon(store, session, coupon) {
 }
 
 function ownCoupon(session, store, coupon) {
-  const usable = coupon.status === "claimed";
+  const usable = coupon.status === "issued";
   const show = async (event) => {
     const shown = await session.call("GET", `v1/me/coupons/${coupon.id}`).catch((error) => store.notice(error.message));
     if (shown) event.target.replaceWith(h("code", { class: "coupon-code" }, shown.code));

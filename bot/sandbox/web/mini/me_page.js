@@ -10,8 +10,9 @@ const ASKED_AT_ONCE = 3;
 export function mePage(store, session) {
   const { me } = session;
   return [
-    h("dl", { class: "facts" }, fact(t("mini.member_no"), grouped(me.number)), fact(t("mini.tier"), tierName(me)), fact(t("mini.phone.bound"), me.phone ?? t("mini.phone.none"))),
+    h("dl", { class: "facts" }, me.name && fact(t("mini.name"), me.name), fact(t("mini.member_no"), grouped(me.number)), fact(t("mini.tier"), tierName(me)), fact(t("mini.phone.bound"), me.phone ?? t("mini.phone.none"))),
     h("section", { class: "mini-row" }, button(t("mini.phone.bind"), () => bindPhone(store, session), { kind: me.phone ? "wide" : "primary wide", "data-keep": "phone" })),
+    !me.has_birthday && birthdayForm(store, session),
     h("section", { class: "mini-row" }, button(t("mini.subscribe"), () => subscribe(store, session), { kind: "wide", "data-keep": "subscribe" })),
   ];
 }
@@ -20,10 +21,19 @@ function fact(name, value) {
   return h("div", {}, h("dt", {}, name), h("dd", {}, value || "–"));
 }
 
+function birthdayForm(store, session) {
+  const input = h("input", { type: "date", name: "birthday", required: true, "aria-label": t("mini.birthday"), max: new Date().toISOString().slice(0, 10) });
+  const save = async (event) => {
+    event.preventDefault();
+    if (await session.do("PATCH", "v1/me/profile", { birthday: input.value })) store.notice(t("mini.birthday.done"));
+  };
+  return h("form", { class: "mini-form", on: { submit: save } }, h("label", {}, h("span", {}, t("mini.birthday")), input), button(t("mini.save"), () => {}, { kind: "small", type: "submit" }));
+}
+
 async function bindPhone(store, session) {
   const pressed = await store.act(session.person, "wechat_mini/phone");
   if (!pressed) return;
-  const answer = await session.do("POST", "v1/me/phone", { code: pressed.data.code });
+  const answer = await session.do("POST", "v1/me/phone", { account: session.account, code: pressed.data.code });
   if (answer !== null) store.notice(t("mini.phone.done"));
 }
 

@@ -6,6 +6,7 @@ import { currentLanguage, t } from "../i18n.js";
 
 const REMEMBERED = "xiaohui.sandbox.mini.open";
 const CODE_MARGIN_S = 2;
+const BUSINESS_ZONE = "Asia/Shanghai";
 
 /** One session per member, kept while the page is open. */
 export class MiniSessions {
@@ -36,6 +37,7 @@ class MiniSession {
     this.trouble = "";
     this.page = "card";
     this.me = null;
+    this.standing = null;
     this.claimable = [];
     this.coupons = [];
     this.movements = [];
@@ -80,8 +82,13 @@ class MiniSession {
     this._changed();
   }
 
+  /** The platform account this mini-program belongs to. */
+  get account() {
+    return this.store.channel(this.person, "wechat_mini")?.account ?? "main";
+  }
+
   async _login() {
-    const account = this.store.channel(this.person, "wechat_mini")?.account ?? "main";
+    const account = this.account;
     const login = await this.store.act(this.person, "wechat_mini/login", { account });
     if (!login) throw new CallFailed(0, "unreachable", "");
     const session = await product("POST", "v1/sessions/mini-program", { body: { account, code: login.data.code } });
@@ -105,6 +112,7 @@ class MiniSession {
     if (!this.token) return;
     const parts = [
       this.call("GET", "v1/me").then((me) => (this.me = me)),
+      this.call("GET", "v1/me/tier").then((standing) => (this.standing = standing)),
       this.call("GET", "v1/me/coupons").then((answer) => (this.coupons = answer.items)),
       this.call("GET", "v1/coupons/claimable").then((answer) => (this.claimable = answer.items)),
       this.call("GET", "v1/me/points?limit=20").then((answer) => (this.movements = answer.items)),
@@ -141,10 +149,28 @@ class MiniSession {
     return this.code?.code ?? "";
   }
 
+  /** The day today's check-in is filed under, when the statement shows one. */
+  get checkedInToday() {
+    const today = new Intl.DateTimeFormat("en-CA", { timeZone: BUSINESS_ZONE }).format(new Date(Date.now() + (this.store.world?.offset_s ?? 0) * 1000));
+    return this.movements.some((one) => one.kind === "check_in" && one.reason.day === today);
+  }
+
+  /** The member's birthday as `YYYY-MM-DD`, or empty. */
+  async birthday() {
+    if (!this.me?.has_birthday) return "";
+    return birthdayIn(await this.call("GET", "v1/me/data")) ?? "";
+  }
+
   /** Whether any coupon of the member has been redeemed. */
   get redeemed() {
     return this.coupons.some((coupon) => coupon.status === "redeemed");
   }
+}
+
+function birthdayIn(data) {
+  if (typeof data !== "object" || data === null) return undefined;
+  if (typeof data.birthday === "string") return data.birthday;
+  return Object.values(data).map(birthdayIn).find(Boolean);
 }
 
 /** Why a call failed, in words for the reader. */

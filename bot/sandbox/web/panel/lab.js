@@ -5,6 +5,7 @@ import { button, fill, h } from "../dom.js";
 import { duration, momentOf, t } from "../i18n.js";
 
 const DAY_S = 86_400;
+const MORNING_HOUR = 9;
 const STEPS = [["minute", 60], ["hour", 3600], ["day", DAY_S]];
 const PLATFORMS = ["*", "wechat", "wecom", "telegram", "sms"];
 const FAULTS = [
@@ -21,7 +22,7 @@ const FAULTS = [
 const VERIFIED = ["wechat_oa", "wechat_mini", "wecom"];
 
 /** Faults, clock and verification, side by side. */
-export function createLab(store) {
+export function createLab(store, sessions) {
   const faults = h("section", { class: "lab-block lab-faults" });
   const clock = h("section", { class: "lab-block" });
   let platform = "*";
@@ -30,12 +31,12 @@ export function createLab(store) {
   const draw = () => {
     const focused = document.activeElement?.dataset?.fault;
     fill(faults, faultsTop(store, select, attempt), h("div", { class: "faults" }, FAULTS.map((fault) => faultSwitch(store, fault, platform, attempt))));
-    fill(clock, clockBlock(store, attempt));
+    fill(clock, clockBlock(store, sessions, attempt));
     if (focused) faults.querySelector(`[data-fault="${focused}"]`)?.focus();
   };
   store.on("world people", draw);
   draw();
-  return { element: h("div", { class: "lab" }, faults, h("div", { class: "lab-side" }, clock, verifyBlock(store))) };
+  return { element: h("div", { class: "lab" }, faults, clock, verifyBlock(store)) };
 }
 
 function faultsTop(store, select, attempt) {
@@ -60,14 +61,34 @@ function faultSwitch(store, fault, platform, attempt) {
   );
 }
 
-function clockBlock(store, attempt) {
+function clockBlock(store, sessions, attempt) {
   const ahead = store.world?.offset_s ?? 0;
   const advance = (seconds) => attempt(() => write("clock", { advance_s: seconds }));
   return [
     h("header", {}, h("h3", {}, t("lab.clock")), h("p", {}, t("lab.clock.intro"))),
     h("p", { class: "clock-now" }, h("b", {}, momentOf(Date.now() / 1000 + ahead)), h("span", {}, ahead >= 1 ? t("lab.clock.ahead", { span: duration(ahead) }) : t("lab.clock.real"))),
-    h("div", { class: "clock-steps" }, STEPS.map(([key, seconds]) => button(t(`lab.clock.${key}`), () => advance(seconds), { kind: "small", "data-step": key }))),
+    h("div", { class: "clock-steps" }, STEPS.map(([key, seconds]) => button(t(`lab.clock.${key}`), () => advance(seconds), { kind: "small", "data-step": key })), birthdayStep(store, sessions, advance)),
   ];
+}
+
+/** A step to the morning of the member's next birthday, when the mini-program knows it. */
+function birthdayStep(store, sessions, advance) {
+  const name = store.person(store.member)?.name ?? "";
+  const go = async () => {
+    const birthday = await sessions.of(store.member).birthday().catch(() => "");
+    if (birthday) advance(secondsUntil(birthday, Date.now() + (store.world?.offset_s ?? 0) * 1000));
+    else store.notice(t("lab.clock.birthday.none", { name }));
+  };
+  return button(t("lab.clock.birthday", { name }), go, { kind: "small", "data-step": "birthday" });
+}
+
+function secondsUntil(birthday, now) {
+  const [, month, day] = birthday.split("-").map(Number);
+  const next = new Date(now);
+  next.setMonth(month - 1, day);
+  next.setHours(MORNING_HOUR, 0, 0, 0);
+  if (next.getTime() <= now) next.setFullYear(next.getFullYear() + 1);
+  return Math.round((next.getTime() - now) / 1000);
 }
 
 function verifyBlock(store) {

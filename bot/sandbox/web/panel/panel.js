@@ -11,8 +11,8 @@ const REMEMBERED = "xiaohui.sandbox.panel.height";
 const HEIGHT = { least: 44, first: 232, step: 40 };
 
 /** The panel, with a handle that changes its height where it lies below the phones. */
-export function createPanel(store) {
-  const parts = { wire: createTraffic(store), quotas: createQuotas(store), lab: createLab(store) };
+export function createPanel(store, sessions) {
+  const parts = { wire: createTraffic(store), quotas: createQuotas(store), lab: createLab(store, sessions) };
   const body = h("div", { class: "panel-body", id: "panel-body", role: "tabpanel", tabindex: "-1" });
   const faults = h("span", { class: "badge" });
   const tabs = Object.keys(parts).map((key) =>
@@ -25,6 +25,8 @@ export function createPanel(store) {
   function choose(key) {
     for (const tab of tabs) tab.setAttribute("aria-selected", String(tab.dataset.part === key));
     fill(body, parts[key].element);
+    body.scrollTop = 0;
+    parts.wire.tools.hidden = key !== "wire";
     if (element.classList.contains("is-shut")) handle.to(HEIGHT.first);
   }
 

@@ -56,7 +56,7 @@ function scanned(info, code, go) {
 }
 
 function clerkComposer(store, go, scan) {
-  const addCustomer = () => go("add_customer", { person: store.member, state: "store-1" });
+  const addCustomer = () => go("add_customer", { person: store.member, state: "sh-jingan" });
   const more = [
     ["scan", t("wecom.scan"), scan],
     ["person", t("wecom.add_customer", { name: store.person(store.member)?.name ?? "" }), addCustomer],
