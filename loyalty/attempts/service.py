@@ -19,7 +19,8 @@ _COUNT: Final = """
 INSERT INTO attempts AS a (actor, misses, window_started_at) VALUES ($1, 1, $2)
 ON CONFLICT (actor) DO UPDATE SET
     misses = CASE WHEN a.window_started_at <= $2::timestamptz - $3::interval THEN 1 ELSE a.misses + 1 END,
-    window_started_at = CASE WHEN a.window_started_at <= $2::timestamptz - $3::interval THEN $2::timestamptz ELSE a.window_started_at END
+    window_started_at = CASE
+        WHEN a.window_started_at <= $2::timestamptz - $3::interval THEN $2::timestamptz ELSE a.window_started_at END
 """
 
 

@@ -126,7 +126,7 @@ async def _profile(member_id: int) -> dict[str, Any]:
 async def _section(table: str, columns: Sequence[str], accounts: Sequence[int]) -> list[dict[str, Any]]:
     order = "created_at" if table == "session" else "id"
     rows = await db.fetch(
-        f"SELECT {', '.join(columns)} FROM {table} WHERE member_id = ANY($1) ORDER BY {order}",  # noqa: S608 - registry
+        f"SELECT {', '.join(columns)} FROM {table} WHERE member_id = ANY($1) ORDER BY {order}",
         list(accounts),
     )
     return [{key: _plain(key, value) for key, value in row.items()} for row in rows]
@@ -191,13 +191,13 @@ async def _remove(accounts: Sequence[int]) -> None:
         "DELETE FROM dialogue WHERE key = ANY($1)", [f"identity:{identity_id}" for identity_id in identities]
     )
     for table in IDENTITY_TABLES:
-        await db.execute(f"DELETE FROM {table} WHERE identity_id = ANY($1)", identities)  # noqa: S608 - registry
+        await db.execute(f"DELETE FROM {table} WHERE identity_id = ANY($1)", identities)
     for holding in HOLDINGS:
         if holding.erasure is Erasure.DELETE:
-            await db.execute(f"DELETE FROM {holding.table} WHERE member_id = ANY($1)", ids)  # noqa: S608 - registry
+            await db.execute(f"DELETE FROM {holding.table} WHERE member_id = ANY($1)", ids)
         elif holding.erasure is Erasure.UNLINK:
             await db.execute(
-                f"UPDATE {holding.table} SET member_id = NULL WHERE member_id = ANY($1)",  # noqa: S608 - registry
+                f"UPDATE {holding.table} SET member_id = NULL WHERE member_id = ANY($1)",
                 ids,
             )
     await db.execute("DELETE FROM phone_claim WHERE holder_id = ANY($1) AND status <> 'waiting'", ids)

@@ -45,7 +45,7 @@ async def get(key: str, *, now: datetime) -> Dialogue | None:
     return Dialogue(row["name"], row["step"], orjson.loads(row["data"]), row["expires_at"])
 
 
-async def set(key: str, dialogue: Dialogue) -> None:
+async def set(key: str, dialogue: Dialogue) -> None:  # noqa: A001 - always read as `dialogues.set`
     """Begin or continue a conversation; a key is in one conversation at a time."""
     data = orjson.dumps(dict(dialogue.data)).decode()
     await db.execute(_SET, key, dialogue.name, dialogue.step, data, dialogue.expires_at)

@@ -244,7 +244,7 @@ async def _union_owners(wished: Mapping[Contact, int]) -> dict[Union | None, int
         await db.execute(_CLAIM_UNIONS, families, ids, [wanted[union] for union in missing])
         for row in await db.fetch(_READ_UNIONS, families, ids):
             owners[row["family"], row["union_id"]] = row["member_id"]
-    unreachable("a unionid that was claimed is there, or was erased and can be claimed again")
+    return unreachable("a unionid that was claimed is there, or was erased and can be claimed again")
 
 
 async def _insert(owned: Mapping[Contact, int], *, now: datetime) -> dict[Place, int]:

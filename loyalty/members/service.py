@@ -208,7 +208,7 @@ async def data_key(member_id: int) -> bytes:
     return unwrapped(member_id, wrapped)
 
 
-async def rename(member_id: int, name: str, *, now: datetime) -> None:  # noqa: ARG001 - verbs take their time
+async def rename(member_id: int, name: str, *, now: datetime) -> None:
     """Store a name, byte for byte.
 
     Raises:

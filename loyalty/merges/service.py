@@ -4,7 +4,7 @@ Value moves by ledger operations that keep each lot's expiry, so the sum over bo
 What was moved is recorded row by row.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,6 @@ from typing import Any, Final
 import orjson
 
 from loyalty import db
-from loyalty.errors import ensure
 from loyalty.events import MembersMerged
 from loyalty.ledger import service as ledger
 from loyalty.members import service as members
@@ -30,17 +29,24 @@ WITH RECURSIVE chain AS (
 )
 SELECT id FROM chain ORDER BY depth DESC LIMIT 1
 """
-# The member's own limit per template stays exact: moved coupons count on from the survivor's.
+# The member's own limit per template stays exact: moved coupons count on from the survivor's. A claim key that
+# both used (a gift of the same occasion) stays with the survivor's own.
 _MOVE_COUPONS: Final = """
 WITH before AS (
-    SELECT id, ordinal, template_id FROM coupon WHERE member_id = $1 ORDER BY id FOR UPDATE
+    SELECT id, ordinal, template_id, claim_key FROM coupon WHERE member_id = $1 ORDER BY id FOR UPDATE
 ), held AS (
     SELECT template_id, max(ordinal) AS last FROM coupon WHERE member_id = $2 GROUP BY template_id
 )
-UPDATE coupon SET member_id = $2, ordinal = before.ordinal + coalesce(held.last, 0)
+UPDATE coupon SET
+    member_id = $2,
+    ordinal = before.ordinal + coalesce(held.last, 0),
+    claim_key = CASE WHEN EXISTS (
+        SELECT 1 FROM coupon mine
+        WHERE mine.member_id = $2 AND mine.template_id = before.template_id AND mine.claim_key = before.claim_key
+    ) THEN 'merged:' || before.id ELSE before.claim_key END
 FROM before LEFT JOIN held USING (template_id)
 WHERE coupon.id = before.id
-RETURNING coupon.id, before.ordinal
+RETURNING coupon.id, before.ordinal, before.claim_key
 """
 # A day on which both checked in stays two facts: the second one keeps naming the member that was merged.
 _MOVE_CHECK_INS: Final = """
@@ -146,7 +152,7 @@ async def _move_everything(merge_id: int, source_id: int, target_id: int, *, now
     moved: dict[str, Any] = {}
     for table in MOVED_TABLES:
         rows = await db.fetch(
-            f"UPDATE {table} SET member_id = $2 WHERE member_id = $1 RETURNING id",  # noqa: S608 - names of our own table
+            f"UPDATE {table} SET member_id = $2 WHERE member_id = $1 RETURNING id",
             source_id,
             target_id,
         )

@@ -1,7 +1,10 @@
 """People for tests: met on a channel the way the product meets them."""
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any, TypeVar
 
 from loyalty import db
 from loyalty.identity import service as identity
@@ -13,6 +16,8 @@ from loyalty.members.service import VerifiedPhone
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 _serial = count(1)
+
+T = TypeVar("T")
 
 
 def contact(
@@ -56,3 +61,11 @@ async def give_points(member_id: int, amount: int, *, expires_at: datetime | Non
     )
     async with db.unit_of_work():
         await ledger.post_one(lot, now=now)
+
+
+async def at_once(*tries: Coroutine[Any, Any, T]) -> list[T | BaseException]:
+    """What became of each of several requests made at the same moment, refusals among the results.
+
+    Each opens its own unit of work, so each has its own connection.
+    """
+    return list(await asyncio.gather(*tries, return_exceptions=True))  # noqa: TID251 - see above

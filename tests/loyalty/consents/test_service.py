@@ -40,7 +40,7 @@ async def test_service_notices_rest_on_the_membership_until_refused() -> None:
 async def test_new_words_need_a_new_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     member_id = await guest()
     await say(member_id, "marketing_sms", True)
-    monkeypatch.setitem(rules.PURPOSES, "marketing_sms", Purpose("marketing_sms", text_version=2))  # type: ignore[arg-type]
+    monkeypatch.setitem(rules.PURPOSES, "marketing_sms", Purpose("marketing_sms", text_version=2))
     assert await queries.answer_for([member_id], "marketing_sms") == set()
     assert await queries.may_ask(member_id, "marketing_sms", now=NOW)
     assert await say(member_id, "marketing_sms", True)

@@ -71,4 +71,4 @@ async def test_a_link_code_is_not_stored_in_the_clear() -> None:
 
 
 def test_look_alike_letters_are_read_as_meant() -> None:
-    assert rules.plain("oIl0-ＡＢ３ｚ") == "0110AB3Z"  # noqa: RUF001 - full-width on purpose
+    assert rules.plain("oIl0-ＡＢ３ｚ") == "0110AB3Z"

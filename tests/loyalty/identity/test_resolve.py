@@ -1,11 +1,11 @@
 """Who is speaking: known people cost one statement, new ones are created once."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 from loyalty import db
 from loyalty.identity import service as identity
 from loyalty.identity.service import Contact, Person
+from tests.loyalty.people import at_once
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ async def test_many_at_once_create_one_member(database: None) -> None:
             )
         )[0].member_id
 
-    ids = await asyncio.gather(*(one() for _ in range(16)))
+    ids = await at_once(*(one() for _ in range(16)))
     assert len(set(ids)) == 1
     assert await db.fetch_value("SELECT count(*) FROM member") == 1
     assert await db.fetch_value("SELECT count(*) FROM event") == 1

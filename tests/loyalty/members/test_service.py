@@ -1,6 +1,5 @@
 """Joining: a number is an attribute, held by one member, and inherits nothing."""
 
-import asyncio
 import json
 from datetime import date
 from pathlib import Path
@@ -14,7 +13,7 @@ from loyalty.members import service as members
 from loyalty.members.rules import NameRefused
 from loyalty.members.service import BirthdaySet, MemberGone, PhoneTaken, Registered, VerifiedPhone
 from loyalty.reveals import service as reveals
-from tests.loyalty.people import NOW, give_points, guest, registered
+from tests.loyalty.people import NOW, at_once, give_points, guest, registered
 
 pytestmark = pytest.mark.usefixtures("database")
 PHONE = "+8613800138000"
@@ -54,7 +53,7 @@ async def test_a_new_identity_with_an_old_number_inherits_nothing() -> None:
 
 async def test_one_number_at_the_same_moment_goes_to_one_member() -> None:
     people = [await guest() for _ in range(6)]
-    results = await asyncio.gather(*(register(member_id, PHONE) for member_id in people), return_exceptions=True)
+    results = await at_once(*(register(member_id, PHONE) for member_id in people))
     assert sum(isinstance(result, Registered) for result in results) == 1
     assert sum(isinstance(result, PhoneTaken) for result in results) == 5
 

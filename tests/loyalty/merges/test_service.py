@@ -1,7 +1,7 @@
 """Two members become one: everything moves, nothing is lost, twice is once."""
 
-import asyncio
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
@@ -18,7 +18,7 @@ from loyalty.merges import service as merges
 from loyalty.merges.rules import FATES
 from loyalty.merges.service import Merged
 from loyalty.reveals import service as reveals
-from tests.loyalty.people import NOW, contact, give_points, guest, meet, registered
+from tests.loyalty.people import NOW, at_once, contact, give_points, guest, meet, registered
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -155,38 +155,35 @@ async def test_nobody_is_merged_into_somebody_unknown() -> None:
         await merge(await guest(), 10**6)
 
 
+async def spend_one(member_id: int, key: str) -> int:
+    operation = Spend(member_id=member_id, asset=Asset.POINTS, amount=1, key=key, kind="test", occurred_at=NOW)
+    async with db.unit_of_work():
+        try:
+            return (await ledger.post_one(operation, now=NOW)).amount
+        except NotEnough:
+            return 0
+
+
+async def merged_units(source: int, target: int) -> int:
+    await merge(source, target)
+    return 0
+
+
 async def test_value_is_conserved_while_both_spend() -> None:
     source, target = await guest(), await guest()
     await give_points(source, 100)
     await give_points(target, 100)
-    spent = 0
-
-    async def spend(member_id: int, serial: int) -> int:
-        operation = Spend(
-            member_id=member_id, asset=Asset.POINTS, amount=1, key=f"s{serial}", kind="test", occurred_at=NOW
-        )
-        async with db.unit_of_work():
-            try:
-                await ledger.post_one(operation, now=NOW)
-            except NotEnough:
-                return 0
-        return 1
-
     tries = [
-        db.retried(lambda member_id=member_id, serial=serial: spend(member_id, serial))
+        db.retried(partial(spend_one, member_id, f"s{serial}"))
         for serial in range(60)
         for member_id in (source, target)
     ]
-    tries.insert(60, db.retried(lambda: _merged_units(source, target)))
-    spent = sum(await asyncio.gather(*tries))
-    assert sum(await points(source, target)) == 200 - spent
+    tries.insert(60, db.retried(partial(merged_units, source, target)))
+    results = [result for result in await at_once(*tries) if isinstance(result, int)]
+    assert len(results) == 121
+    assert sum(await points(source, target)) == 200 - sum(results)
     assert (await points(source))[0] == 0
     assert await sound()
-
-
-async def _merged_units(source: int, target: int) -> int:
-    await merge(source, target)
-    return 0
 
 
 async def test_opposite_merges_at_once_leave_one_survivor() -> None:
@@ -194,9 +191,10 @@ async def test_opposite_merges_at_once_leave_one_survivor() -> None:
         one, other = await guest(), await guest()
         await give_points(one, 10)
         await give_points(other, 20)
-        results = await asyncio.gather(
-            db.retried(lambda one=one, other=other: merge(one, other)),
-            db.retried(lambda one=one, other=other: merge(other, one)),
+        results = await at_once(
+            db.retried(partial(merge, one, other)),
+            db.retried(partial(merge, other, one)),
         )
-        assert len({result.survivor_id for result in results}) == 1
+        assert len({result.survivor_id for result in results if isinstance(result, Merged)}) == 1
+        assert all(isinstance(result, Merged) for result in results)
         assert sorted(await points(one, other)) == [0, 30]

@@ -1,6 +1,5 @@
 """Codes by SMS: proven once, guessed never, sent seldom."""
 
-import asyncio
 from datetime import timedelta
 
 import pytest
@@ -9,7 +8,7 @@ from loyalty import db
 from loyalty.phones import service as phones
 from loyalty.phones.rules import PhoneInvalid
 from loyalty.phones.service import CodesTooOften, IssuedCode, ProvenPhone, WrongPhoneCode
-from tests.loyalty.people import NOW
+from tests.loyalty.people import NOW, at_once
 
 pytestmark = pytest.mark.usefixtures("database")
 PHONE = "13800138000"
@@ -81,14 +80,14 @@ async def test_five_codes_a_day_for_a_number_and_for_a_member() -> None:
 
 
 async def test_sends_at_the_same_moment_are_one() -> None:
-    results = await asyncio.gather(*(issue() for _ in range(8)), return_exceptions=True)
+    results = await at_once(*(issue() for _ in range(8)))
     assert sum(isinstance(result, IssuedCode) for result in results) == 1
     assert sum(isinstance(result, CodesTooOften) for result in results) == 7
 
 
 async def test_a_right_code_at_the_same_moment_proves_once() -> None:
     issued = await issue()
-    results = await asyncio.gather(*(prove(issued.code) for _ in range(8)))
+    results = await at_once(*(prove(issued.code) for _ in range(8)))
     assert sum(isinstance(result, ProvenPhone) for result in results) == 1
 
 

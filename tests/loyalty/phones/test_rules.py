@@ -11,15 +11,15 @@ from loyalty.phones import rules
 from loyalty.phones.rules import PhoneInvalid
 
 HEADS = ("130", "138", "139", "150", "162", "165", "167", "172", "186", "191", "199")
-FULL_WIDTH = str.maketrans("0123456789+- ", "０１２３４５６７８９＋－　")  # noqa: RUF001 - full-width on purpose
+FULL_WIDTH = str.maketrans("0123456789+- ", "０１２３４５６７８９＋－　")
 mainland = st.builds(lambda head, tail: f"{head}{tail:08d}", st.sampled_from(HEADS), st.integers(0, 10**8 - 1))
 prefixes = st.sampled_from(("", "+86", "0086", "86", "+86 ", "0086-", "(+86)"))
 noise = st.sampled_from(("", " ", "-", "\u200b", "\u200d", "\u00a0", "\u2009", "\ufeff"))
 
 
-@given(mainland, prefixes, st.lists(noise, min_size=12, max_size=12), st.booleans())
+@given(national=mainland, prefix=prefixes, gaps=st.lists(noise, min_size=12, max_size=12), wide=st.booleans())
 def test_every_spelling_of_a_mainland_number_is_one_number(
-    national: str, prefix: str, gaps: list[str], wide: bool
+    national: str, prefix: str, gaps: list[str], *, wide: bool
 ) -> None:
     spelled = prefix + "".join(digit + gap for digit, gap in zip(national, gaps, strict=False))
     if wide:
@@ -67,7 +67,9 @@ def test_published_examples_have_one_spelling_each(outside: Path) -> None:
             number, region = row["e164"], row["region"]
             if row["is_valid"].lower() not in {"true", "1", "yes"} or region == "001":
                 continue
-            spellings = {rules.e164(row[column], region=region) for column in ("e164", "international") if row.get(column)}
+            spellings = {
+                rules.e164(row[column], region=region) for column in ("e164", "international") if row.get(column)
+            }
             assert spellings == {number}
             seen += 1
     assert seen > 1000

@@ -16,7 +16,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 async def staff() -> int:
     return int(
         await db.fetch_value(
-            "INSERT INTO staff (corp_id, user_id, name, role, status) VALUES ('c', 'u', 'n', 'clerk', 'active') RETURNING id"
+            "INSERT INTO staff (corp_id, user_id, name, role, status)"
+            " VALUES ('c', 'u', 'n', 'clerk', 'active') RETURNING id"
         )
     )
 
