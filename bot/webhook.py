@@ -113,8 +113,10 @@ class Webhook:
         except Exception:
             log.exception("late_dispatch_failed", channel=channel.name)
             return
-        if not answer.reply.is_silent and not answer.followed_up:
-            await self._send_all(channel, message, (_late_message(channel, message, answer.reply),))
+        if answer.reply.is_silent or answer.followed_up:
+            return
+        further = follow_ups(channel, answer.reply, to=message)
+        await self._send_all(channel, message, further or (_late_message(channel, message, answer.reply),))
 
 
 def _late_message(channel: Channel, message: Inbound, reply: Reply) -> Outgoing:

@@ -18,7 +18,7 @@ from loyalty import schema
 from loyalty.config import Settings
 from xiaohui import accounts as configured
 from xiaohui import sandboxed
-from xiaohui.demo.seed import seed_when_empty
+from xiaohui.demo.seed import seed_once
 from xiaohui.embedded.servers import EmbeddedServers
 from xiaohui.embedded.refusals import CannotStart
 from xiaohui.first_run import DevelopmentSecrets, development_secrets
@@ -98,7 +98,7 @@ async def _serve(settings: Settings, made: DevelopmentSecrets, listening: socket
     settings = replace(settings, public_url=base, sandbox=True)
     ours, sandbox = _accounts(settings, made, base)
     around = await surroundings(settings, ours)
-    seeded = await seed_when_empty(members=DEMO_MEMBERS, corp_id=made.keys["corp_id"])
+    seeded = await seed_once(settings.home, members=DEMO_MEMBERS, corp_id=made.keys["corp_id"])
     if seeded:
         _step(f"演示数据：{seeded} 位会员 · demo data: {seeded} members")
     from scheduler.worker import Worker  # noqa: PLC0415 - loads ARQ

@@ -13,7 +13,7 @@ import typer
 
 from loyalty.config import ConfigError, Settings, load
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="小惠 Xiaohui：聊天里的会员系统 · membership in the chat")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="小惠 Xiaohui：聊天里的会员系统 · membership in the chat")
 demo = typer.Typer(no_args_is_help=True, help="演示数据 · demo data")
 channels = typer.Typer(no_args_is_help=True, help="渠道 · channels")
 app.add_typer(demo, name="demo")

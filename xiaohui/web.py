@@ -13,6 +13,7 @@ from bot.accounts import ChannelAccounts
 from bot.channel import Channel
 from bot.http import PlatformHttp
 from bot.registry import build_channels
+from bot.sms.provider import HttpSms
 from bot.webhook import Webhook
 from handlers.messages import ChannelName
 from handlers.router import Router
@@ -86,9 +87,7 @@ def create_app(around: Surroundings, *, sandbox: web.Application | None = None) 
 
 
 def _api_context(around: Surroundings) -> ApiContext:
-    from bot.sms.client import SmsClient  # noqa: PLC0415 - only where an SMS account is configured
-
-    sms = SmsClient(around.accounts.sms, around.http) if around.accounts.sms else None
+    sms = HttpSms(around.accounts.sms, around.http) if around.accounts.sms else None
     return ApiContext(
         settings=around.settings,
         channels=around.channels,

@@ -1,7 +1,9 @@
 """Writing the demo through the product's own verbs, so that every number in it is one the product made."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from loyalty import clock, db
@@ -26,17 +28,25 @@ from xiaohui.demo.people import DemoPerson
 
 DEMO: Final = SystemPrincipal(name="demo")
 CHUNK: Final = 200
+MARKER: Final = "demo.json"
 STAFF: Final = (("zhang", "张店员", Role.CLERK), ("chen", "陈店长", Role.MANAGER))
 
 
-async def seed_when_empty(*, members: int, corp_id: str) -> int:  # noqa: A002
-    """Seed a database that has no store yet; how many members were added."""
-    if await staff_queries.stores():
+async def seed_once(home: Path, *, members: int, corp_id: str) -> int:
+    """Seed the database of a data folder, once; a start that was interrupted continues. How many were added."""
+    marker = home / MARKER
+    if marker.exists():
         return 0
-    return await seed(members=members, corp_id=corp_id, seed=1, now=clock.now())
+    now = clock.now()
+    added = await seed(members=members, corp_id=corp_id, seed=1, now=now)
+    async with db.unit_of_work():
+        till = await staff.add_partner(name="演示收银台 demo till", store_id=None, principal=DEMO, now=now)
+    marker.touch(mode=0o600)
+    marker.write_text(json.dumps({"partner_key": till.key}), encoding="utf-8")
+    return added
 
 
-async def seed(*, members: int, corp_id: str, seed: int, now: datetime) -> int:  # noqa: A002
+async def seed(*, members: int, corp_id: str, seed: int, now: datetime) -> int:
     """Write shops, staff, coupons and `members` people with their history; what exists is left as it is."""
     async with db.unit_of_work():
         await _programme(now)
@@ -170,7 +180,7 @@ async def _register(person: DemoPerson, known: Person, now: datetime) -> None:
 async def _claim_welcome(member_ids: Sequence[int], now: datetime) -> None:
     template = await templates.by_code("welcome10")
     if template is not None and member_ids:
-        requests = [coupons.ClaimRequest(member_id, template.id, f"demo:{member_id}") for member_id in member_ids[::2]]
+        requests = [coupons.ClaimRequest(member_id=member_id, template_id=template.id, key="demo") for member_id in member_ids[::2]]
         await coupons.claim(requests, now=now)
 
 
