@@ -84,6 +84,23 @@ class Act:
             raise BadAct(f"nobody is called {self.body.get(name)!r}")
         return person
 
+    def menu_button(self, buttons: list[dict[str, Any]]) -> dict[str, Any]:
+        """The button at `path` of a menu. Raises BadAct, also for one that only opens a sub-menu."""
+        path = self.body.get("path")
+        button: dict[str, Any] = {"sub_button": buttons}
+        for index in path if isinstance(path, list) and path else [None]:
+            children = button.get("sub_button") or []
+            if not isinstance(index, int) or not 0 <= index < len(children):
+                raise BadAct("path must be the positions of a button in the visible menu")
+            button = children[index]
+        if not button.get("type"):
+            raise BadAct("that button only opens a sub-menu")
+        return button
+
+    def scanned(self) -> dict[str, Any]:
+        """What a scan button of a menu read."""
+        return {"ScanCodeInfo": {"ScanType": "qrcode", "ScanResult": self.text("result", "sandbox")}}
+
     def pressed(self) -> tuple[Line, Button]:
         """The button of a line on this person's screen. Raises BadAct."""
         try:

@@ -6,6 +6,8 @@ import hmac
 import secrets
 from typing import Any
 
+import phonenumbers
+
 from bot.sandbox.doors import Reply
 from bot.sandbox.people import unionid
 from bot.sandbox.platform_error import PlatformError
@@ -15,6 +17,7 @@ from bot.sandbox.wechat_media import qr_png
 from bot.sandbox.wechat_state import Login
 from bot.sandbox.world import opaque
 
+CHINA = 86
 VISITED_WITHIN_S = 7200
 SCENE_CHARACTERS = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!#$&'()*+,/:;=?@-._~")
 RISKY_WORDS = ("违规", "赌博", "色情", "gambling")
@@ -78,12 +81,12 @@ def phone_number(call: WechatCall) -> dict[str, Any]:
     person = call.stage.world.people[code.person]
     if call.body.get("openid") not in (None, "", call.openid(person.id)):
         raise PlatformError(40003, "invalid openid")
-    pure = person.phone.removeprefix("+86")
-    domestic = person.phone.startswith("+86")
+    number = phonenumbers.parse(person.phone)
+    pure = str(number.national_number)
     info = {
-        "phoneNumber": pure if domestic else person.phone,
-        "purePhoneNumber": pure.removeprefix("+"),
-        "countryCode": "86" if domestic else person.phone[1:2],
+        "phoneNumber": pure if number.country_code == CHINA else person.phone,
+        "purePhoneNumber": pure,
+        "countryCode": str(number.country_code),
         "watermark": {"timestamp": int(call.stage.clock.wire()), "appid": call.account.app_id},
     }
     return ok(phone_info=info)

@@ -35,7 +35,7 @@ def _refuse(error: PlatformError) -> Reply:
 def _send(stage: Stage, incoming: Incoming) -> Reply:
     account = _account(stage, incoming)
     phone, template, params = _fields(incoming)
-    text = _text(account, template, params)
+    text = _signed(incoming.json(), _text(account, template, params))
     repeated = stage.world.sms_by_key.get(incoming.idempotency_key)
     if repeated is not None:
         return Reply({"message_id": f"sms{repeated}"})
@@ -75,6 +75,12 @@ def _fields(incoming: Incoming) -> tuple[str, str, dict[str, Any]]:
     if not template:
         raise PlatformError(400, "template is needed")
     return phone, template, body.get("params", {})
+
+
+def _signed(body: dict[str, Any], text: str) -> str:
+    """The sender's registered name (签名) stands before every text."""
+    signature = str(body.get("signature") or "")
+    return f"【{signature}】{text}" if signature and not text.startswith("【") else text
 
 
 def _text(account: SmsAccount, template: str, params: dict[str, Any]) -> str:

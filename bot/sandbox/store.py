@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from bot.sandbox.world import World
 
 SAVE_EVERY_S = 1.0
+BUSY_SHARE = 30
+"""A world that takes long to write is written less often: at most a thirtieth of the time."""
 log = logging.getLogger(__name__)
 snapshot_format = TypeAdapter(World)
 
@@ -48,22 +51,28 @@ class Store:
     @contextlib.asynccontextmanager
     async def keeping(self, world: World) -> AsyncIterator[None]:
         """Save regularly while the block runs, and once more when it ends."""
-        task = asyncio.create_task(self._save_for_ever(world))
+        stop = asyncio.Event()
+        task = asyncio.create_task(self._save_until(stop, world))
         try:
             yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # Not cancelled: a write that has begun in its thread must end before the last one starts.
+            stop.set()
+            await task
             await self.save(world)
 
-    async def _save_for_ever(self, world: World) -> None:
-        while True:
-            await asyncio.sleep(SAVE_EVERY_S)
+    async def _save_until(self, stop: asyncio.Event, world: World) -> None:
+        pause = SAVE_EVERY_S
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await stop.wait()
+            began = time.monotonic()
             try:
                 await self.save(world)
             except OSError as error:
                 log.warning("the sandbox snapshot could not be written: %s", error)
+            pause = max(SAVE_EVERY_S, BUSY_SHARE * (time.monotonic() - began))
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+import phonenumbers
 from wechatpy.crypto import WeChatCipher
 
 from bot.sandbox.act import Act, BadAct, Done, Verb
@@ -126,20 +127,11 @@ async def menu(act: Act) -> Done:
     """A button of the visible menu by its position."""
     _require_following(act)
     buttons, menu_id = visible_menu(_state(act), act.person.id)
-    path = act.body.get("path")
-    button: dict[str, Any] = {"sub_button": buttons}
-    for index in path if isinstance(path, list) and path else [None]:
-        children = button.get("sub_button") or []
-        if not isinstance(index, int) or not 0 <= index < len(children):
-            raise BadAct("path must be the positions of a button in the visible menu")
-        button = children[index]
-    return await _press_menu(act, button, menu_id)
+    return await _press_menu(act, act.menu_button(buttons), menu_id)
 
 
 async def _press_menu(act: Act, button: dict[str, Any], menu_id: str) -> Done:
-    kind = button.get("type")
-    if not kind:
-        raise BadAct("that button only opens a sub-menu")
+    kind = str(button["type"])
     open_window(_state(act), act.person.id, "action", act.now)
     _note(act, "person", "event", f"[菜单] {button.get('name', '')}")
     tail = {"MenuId": menu_id} if menu_id else {}
@@ -152,9 +144,7 @@ async def _press_menu(act: Act, button: dict[str, Any], menu_id: str) -> Done:
         done.data |= {"open": button["pagepath"], "app_id": button["appid"]}
         return done
     event = "CLICK" if kind == "click" else kind
-    extra: dict[str, Any] = {}
-    if kind.startswith("scancode"):
-        extra = {"ScanCodeInfo": {"ScanType": "qrcode", "ScanResult": act.text("result", "sandbox")}}
+    extra = act.scanned() if kind.startswith("scancode") else {}
     return await _event(act, event, {"EventKey": button.get("key", ""), **extra})
 
 
@@ -189,11 +179,8 @@ async def tap(act: Act) -> Done:
     _require_following(act)
     _note(act, "person", "text", button.text)
     fields: dict[str, Any] = {"Content": button.text, "bizmsgmenuid": _menu_id(button.value)}
-    delivery = await send_message(act.stage, act.wechat, act.person, "text", fields)
-    # A msgmenu entry counts as a menu click, which is the smaller window.
-    _state(act).windows[act.person.id].pop("message", None)
-    open_window(_state(act), act.person.id, "action", act.now)
-    return Done(delivery)
+    # A msgmenu entry counts as a menu click, which opens the smaller window.
+    return Done(await send_message(act.stage, act.wechat, act.person, "text", fields, window="action"))
 
 
 def _menu_id(value: str) -> str:
@@ -274,8 +261,10 @@ async def login(act: Act) -> Done:
 
 async def phone(act: Act) -> Done:
     """The phone button: a code that can be exchanged once."""
-    if not act.person.phone:
-        raise BadAct("this person has no phone")
+    try:
+        phonenumbers.parse(act.person.phone)
+    except phonenumbers.NumberParseException:
+        raise BadAct("this person has no phone with a country code") from None
     return Done(data={"code": issue(_state(act), "phone", act.person, act.now)})
 
 

@@ -20,10 +20,10 @@ ANSWERED_EVENTS = frozenset({"CLICK", "SCAN", "SUBSCRIBE", "SCANCODE_WAITMSG"})
 
 
 async def send_message(
-    stage: Stage, account: WechatAccount, person: Person, kind: str, fields: dict[str, Any]
+    stage: Stage, account: WechatAccount, person: Person, kind: str, fields: dict[str, Any], *, window: str = "message"
 ) -> Delivery:
-    """A message of that MsgType; renews the 48-hour window."""
-    open_window(stage.wechat(account.key), person.id, "message", stage.clock.world())
+    """A message of that MsgType; renews the 48-hour window, or the one it is said to open."""
+    open_window(stage.wechat(account.key), person.id, window, stage.clock.world())
     message_id = stage.world.next("wechat message", FIRST_MESSAGE_ID)
     content = {**fields, "MsgId": message_id}
     return await _send(stage, account, person, kind, content, str(message_id))

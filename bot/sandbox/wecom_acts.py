@@ -69,6 +69,19 @@ async def click(act: Act) -> Done:
     return await _event(act, "click", {"EventKey": act.text("key")})
 
 
+async def menu(act: Act) -> Done:
+    """A button of the app's menu by its position."""
+    button = act.menu_button(_state(act).menu)
+    kind = str(button["type"])
+    _note(act, "person", "event", f"[菜单] {button.get('name', '')}")
+    if kind == "view":
+        done = await _event(act, "view", {"EventKey": button.get("url", "")})
+        done.data["open"] = button.get("url", "")
+        return done
+    extra = act.scanned() if kind.startswith("scancode") else {}
+    return await _event(act, kind, {"EventKey": button.get("key", ""), **extra})
+
+
 async def scan(act: Act) -> Done:
     """A scan button of the menu: what the camera read."""
     result = act.text("result")
@@ -178,6 +191,7 @@ VERBS: dict[str, Verb] = {
     "unsubscribe": unsubscribe,
     "enter": enter,
     "click": click,
+    "menu": menu,
     "scan": scan,
     "tap": tap,
     "oauth": oauth,
