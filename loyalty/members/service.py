@@ -43,6 +43,12 @@ SELECT s.name_sealed AS source_name, s.phone_sealed AS source_phone, s.birthday_
 FROM member s JOIN member_key sk ON sk.member_id = s.id, member t JOIN member_key tk ON tk.member_id = t.id
 WHERE s.id = $1 AND t.id = $2
 """
+_FORGET: Final = {
+    "name": "UPDATE member SET name_sealed = NULL, name_masked = NULL WHERE id = $1",
+    "phone": "UPDATE member SET phone_sealed = NULL, phone_index = NULL, phone_masked = NULL, phone_verified_at = NULL"
+    " WHERE id = $1",
+    "birthday": "UPDATE member SET birthday_sealed = NULL, birthday_month_day = NULL WHERE id = $1",
+}
 _ADOPT: Final = """
 UPDATE member t SET
     name_sealed = coalesce($3, t.name_sealed),
@@ -189,11 +195,7 @@ async def bind_phone(member_id: int, phone: VerifiedPhone, *, now: datetime) -> 
 
 async def release_phone(member_id: int) -> None:
     """Take the number off a member who no longer has it; everything else of theirs stays."""
-    await db.execute(
-        "UPDATE member SET phone_sealed = NULL, phone_index = NULL, phone_masked = NULL, phone_verified_at = NULL"
-        " WHERE id = $1",
-        member_id,
-    )
+    await db.execute(_FORGET["phone"], member_id)
 
 
 async def data_key(member_id: int) -> bytes:
@@ -270,6 +272,24 @@ async def adopt(source_id: int, target_id: int) -> list[str]:
         row["phone_index"],
     )
     return wanted
+
+
+async def give_back(source_id: int, target_id: int, adopted: Sequence[str]) -> None:
+    """Undo `adopt`: the source stands on its own again and takes back what the survivor had from it."""
+    for field in adopted:
+        await db.execute(_FORGET[field], target_id)
+    row = await db.fetch_one("SELECT phone_sealed FROM member WHERE id = $1", source_id)
+    index = None
+    if row is not None and row["phone_sealed"] is not None:
+        index = phone_index(unsealed(source_id, "phone", row["phone_sealed"], await data_key(source_id)))
+    # A number that moved on meanwhile stays where it is.
+    await db.execute(
+        "UPDATE member SET status = CASE WHEN registered_at IS NULL THEN 'guest' ELSE 'active' END,"
+        " phone_index = CASE WHEN EXISTS (SELECT 1 FROM member WHERE phone_index = $2) THEN NULL ELSE $2 END"
+        " WHERE id = $1",
+        source_id,
+        index,
+    )
 
 
 async def _lock(member_id: int) -> _Locked:

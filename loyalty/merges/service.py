@@ -6,14 +6,16 @@ What was moved is recorded row by row.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
 from loyalty import db
+from loyalty.errors import Conflict, NotFound
 from loyalty.events import MembersMerged
 from loyalty.ledger import service as ledger
+from loyalty.ledger.service import Account, Asset, Grant, Posted, TakeBack
 from loyalty.members import service as members
 from loyalty.members.service import MemberGone
 from loyalty.merges.rules import MOVED_TABLES, Candidate, survivor
@@ -54,12 +56,13 @@ UPDATE check_in SET member_id = $2
 WHERE member_id = $1 AND day NOT IN (SELECT day FROM check_in WHERE member_id = $2)
 RETURNING id, streak
 """
+# Within days in a row, each day counts on from the longest streak before it.
 _JOIN_STREAKS: Final = """
 UPDATE check_in SET streak = counted.run
 FROM (
-    SELECT id, row_number() OVER (PARTITION BY member_id, island ORDER BY day) AS run
+    SELECT id, place + max(streak - place) OVER (PARTITION BY place - nth ORDER BY place) AS run
     FROM (
-        SELECT id, member_id, day, day - (row_number() OVER (PARTITION BY member_id ORDER BY day))::int AS island
+        SELECT id, streak, day - date '2000-01-01' AS place, row_number() OVER (ORDER BY day) AS nth
         FROM check_in WHERE member_id = $1
     ) AS days
 ) AS counted
@@ -73,6 +76,52 @@ LEFT JOIN (SELECT DISTINCT ON (purpose) * FROM consent WHERE member_id = $2 ORDE
      USING (purpose)
 WHERE theirs.id IS NULL OR theirs.at < mine.at
 """
+
+
+# Only what the survivor still has of the other's lots can go back; what was spent was spent soonest-first.
+_LOTS_LEFT: Final = """
+SELECT e.key, l.asset, l.remaining, l.effective_at, l.expires_at, l.priority, l.promotional
+FROM ledger_entry e JOIN ledger_lot l ON l.entry_id = e.id AND l.member_id = e.member_id
+WHERE e.member_id = $1 AND starts_with(e.key, $2) AND l.remaining > 0 AND (l.expires_at IS NULL OR l.expires_at > $3)
+ORDER BY l.id
+"""
+_RETURN_COUPONS: Final = """
+UPDATE coupon SET member_id = $2, ordinal = given.ordinal, claim_key = given.claim_key
+FROM unnest($3::bigint[], $4::int[], $5::text[]) AS given(id, ordinal, claim_key)
+WHERE coupon.id = given.id AND coupon.member_id = $1
+"""
+_RETURN_CHECK_INS: Final = """
+UPDATE check_in SET member_id = $2, streak = given.streak
+FROM unnest($3::bigint[], $4::int[]) AS given(id, streak)
+WHERE check_in.id = given.id AND check_in.member_id = $1
+"""
+_REOPEN_TIER: Final = """
+INSERT INTO tier_interval (member_id, tier, reason, starts_at)
+SELECT member_id, tier, 'unmerge', $3 FROM tier_interval WHERE member_id = $1 AND ends_at = $2
+ON CONFLICT (member_id) WHERE ends_at IS NULL DO NOTHING
+"""
+LATE_WITHIN: Final = timedelta(hours=1)
+
+
+class NotUndoable(Conflict):
+    """The survivor of this merge is closed or was merged on into somebody else: undo that first."""
+
+    code = "merge.not_undoable"
+
+
+class MergeUnknown(NotFound):
+    """There is no such merge."""
+
+    code = "merge.unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The two are two again; `returned` is what went back per asset."""
+
+    source_id: int
+    target_id: int
+    returned: Mapping[Asset, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +197,9 @@ async def _merge(source_id: int, target_id: int, *, reason: str, now: datetime) 
     return int(merge_id)
 
 
-async def _move_everything(merge_id: int, source_id: int, target_id: int, *, now: datetime) -> dict[str, Any]:
+async def _move_everything(
+    merge_id: int, source_id: int, target_id: int, *, now: datetime, suffix: str = ""
+) -> dict[str, Any]:
     moved: dict[str, Any] = {}
     for table in MOVED_TABLES:
         rows = await db.fetch(
@@ -162,9 +213,112 @@ async def _move_everything(merge_id: int, source_id: int, target_id: int, *, now
     moved["check_in"] = [list(row.values()) for row in await db.fetch(_MOVE_CHECK_INS, source_id, target_id)]
     if moved["check_in"]:
         await db.execute(_JOIN_STREAKS, target_id)
-    await ledger.move_lots(source_id, target_id, key=f"merge:{merge_id}", now=now)
+    await ledger.move_lots(source_id, target_id, key=f"merge:{merge_id}:{suffix}", now=now)
     return moved
 
 
 async def _keep(merge_id: int, moved: Mapping[str, Any]) -> None:
     await db.execute("UPDATE member_merge SET moved = $2::jsonb WHERE id = $1", merge_id, orjson.dumps(moved).decode())
+
+
+async def settle_late(*, now: datetime) -> int:
+    """Move what reached a merged member in the hour after the merge: a message that was already under way may
+    have acted for whom it had resolved before. How many merges were looked at."""
+    rows = await db.fetch(
+        "SELECT id, source_id, target_id, moved FROM member_merge WHERE undone_at IS NULL AND at > $1 ORDER BY id",
+        now - LATE_WITHIN,
+    )
+    for row in rows:
+        target_id = int(await db.fetch_value(_MERGED_INTO, row["target_id"]))
+        await db.fetch(_LOCK, sorted((row["source_id"], target_id)))
+        late = await _move_everything(row["id"], row["source_id"], target_id, now=now, suffix=f":{now.timestamp():.0f}")
+        earlier = orjson.loads(row["moved"])
+        await _keep(row["id"], {**earlier, **{table: [*earlier.get(table, []), *late[table]] for table in late}})
+    return len(rows)
+
+
+async def undo(merge_id: int, *, now: datetime) -> Undone:
+    """Make two members of one again: rows go back as recorded, value goes back as far as it is unspent.
+
+    Raises:
+        MergeUnknown: never merged, or undone already.
+        NotUndoable: the survivor is closed or merged on.
+    """
+    row = await db.fetch_one(
+        "SELECT source_id, target_id, moved, at FROM member_merge WHERE id = $1 AND undone_at IS NULL FOR UPDATE",
+        merge_id,
+    )
+    if row is None:
+        raise MergeUnknown
+    source_id, target_id, moved = row["source_id"], row["target_id"], orjson.loads(row["moved"])
+    statuses = {member["id"]: member["status"] for member in await db.fetch(_LOCK, sorted((source_id, target_id)))}
+    if statuses[target_id] in {"closed", "merged"} or statuses[source_id] != "merged":
+        raise NotUndoable
+    await members.give_back(source_id, target_id, moved["adopted"])
+    await _return_rows(source_id, target_id, moved, now=now)
+    await db.execute(_REOPEN_TIER, source_id, row["at"], now)
+    returned = await _return_value(merge_id, source_id, target_id, now=now)
+    await db.execute("UPDATE member_merge SET undone_at = $2 WHERE id = $1", merge_id, now)
+    return Undone(source_id, target_id, returned)
+
+
+async def _return_rows(source_id: int, target_id: int, moved: Mapping[str, Any], *, now: datetime) -> None:
+    for table in MOVED_TABLES:
+        await db.execute(
+            f"UPDATE {table} SET member_id = $2 WHERE member_id = $1 AND id = ANY($3)",
+            target_id,
+            source_id,
+            moved[table],
+        )
+    # Whoever is logged in through an identity that goes back logs in again, as the other member.
+    await db.execute(
+        "UPDATE session SET revoked_at = $2 WHERE identity_id = ANY($1) AND revoked_at IS NULL",
+        moved["channel_identity"],
+        now,
+    )
+    await db.execute(_RETURN_COUPONS, target_id, source_id, *_columns(moved["coupon"], 3))
+    await db.execute(_RETURN_CHECK_INS, target_id, source_id, *_columns(moved["check_in"], 2))
+
+
+def _columns(rows: list[list[Any]], width: int) -> list[list[Any]]:
+    return [[row[place] for row in rows] for place in range(width)]
+
+
+async def _return_value(merge_id: int, source_id: int, target_id: int, *, now: datetime) -> dict[Asset, int]:
+    lots = await db.fetch(_LOTS_LEFT, target_id, f"merge:{merge_id}:", now)
+    taken = await ledger.post([_taken(merge_id, target_id, lot, now) for lot in lots], now=now)
+    grants = [
+        _given(merge_id, source_id, lot, -outcome.delta, now)
+        for lot, outcome in zip(lots, taken, strict=True)
+        if isinstance(outcome, Posted) and outcome.delta < 0
+    ]
+    await ledger.post(grants, now=now)
+    return {asset: sum(grant.amount for grant in grants if grant.asset is asset) for asset in Asset}
+
+
+def _taken(merge_id: int, member_id: int, lot: db.Row, now: datetime) -> TakeBack:
+    return TakeBack(
+        member_id=member_id,
+        asset=Asset(lot["asset"]),
+        amount=lot["remaining"],
+        key=f"unmerge:{merge_id}:{lot['key']}",
+        kind="unmerge_out",
+        occurred_at=now,
+        reverses_key=lot["key"],
+    )
+
+
+def _given(merge_id: int, member_id: int, lot: db.Row, amount: int, now: datetime) -> Grant:
+    return Grant(
+        member_id=member_id,
+        asset=Asset(lot["asset"]),
+        amount=amount,
+        key=f"unmerge:{merge_id}:{lot['key']}",
+        kind="unmerge_in",
+        occurred_at=now,
+        effective_at=lot["effective_at"],
+        expires_at=lot["expires_at"],
+        priority=lot["priority"],
+        promotional=lot["promotional"],
+        source=Account.CLAWED_BACK,
+    )
