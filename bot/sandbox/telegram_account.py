@@ -9,6 +9,7 @@ from bot.sandbox.telegram_keyboard import secure_or_local
 from bot.sandbox.telegram_state import Webhook
 
 SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+ORDINARY_SCOPES = frozenset({"default", "all_private_chats"})
 COMMAND = re.compile(r"[a-z0-9_]{1,32}")
 
 
@@ -78,21 +79,23 @@ def set_commands(call: TelegramCall) -> bool:
             raise PlatformError(400, "Bad Request: BOT_COMMAND_INVALID")
         if not 1 <= len(str(command.get("description", ""))) <= 256:
             raise PlatformError(400, "Bad Request: BOT_COMMAND_DESCRIPTION_INVALID")
-    # Scopes and languages narrow who sees a list; the phones here show the list for everybody.
-    if not call.params.get("language_code") and not call.params.get("scope"):
-        call.state.commands = [{"command": c["command"], "description": c["description"]} for c in commands]
+    # A scope narrows the list to some chats; every chat here is an ordinary private one.
+    if (call.value("scope") or {"type": "default"}).get("type") in ORDINARY_SCOPES:
+        call.state.commands[call.text("language_code")] = [
+            {"command": c["command"], "description": c["description"]} for c in commands
+        ]
         call.stage.events.publish("world", {"what": "channels"})
     return True
 
 
 def get_commands(call: TelegramCall) -> list[dict[str, str]]:
-    """The command menu."""
-    return call.state.commands
+    """The command menu of exactly that language."""
+    return call.state.commands.get(call.text("language_code"), [])
 
 
 def delete_commands(call: TelegramCall) -> bool:
-    """No command menu."""
-    call.state.commands = []
+    """No command menu in that language."""
+    call.state.commands.pop(call.text("language_code"), None)
     return True
 
 

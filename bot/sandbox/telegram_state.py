@@ -60,6 +60,10 @@ class TelegramState:
     chats: dict[str, Chat] = field(default_factory=dict)
     messages: dict[int, Message] = field(default_factory=dict)
     queries: dict[str, Query] = field(default_factory=dict)
-    commands: list[dict[str, str]] = field(default_factory=list)
+    commands: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     pending: list[Pending] = field(default_factory=list)
     sends: list[float] = field(default_factory=list)
+
+    def commands_for(self, language: str) -> list[dict[str, str]]:
+        """The command menu in a person's language (`zh_CN`), or the one for everybody."""
+        return self.commands.get(language.split("_")[0], self.commands.get("", []))

@@ -81,7 +81,11 @@ def _wecom_view(stage: Stage, account: WecomAccount, person: Person) -> dict[str
 def _telegram_view(stage: Stage, account: TelegramAccount, person: Person) -> dict[str, Any]:
     state = stage.telegram(account.key)
     chat = state.chats.get(person.id) or Chat()
-    view: dict[str, Any] = {"name": account.name, "username": account.username, "commands": state.commands}
+    view: dict[str, Any] = {
+        "name": account.name,
+        "username": account.username,
+        "commands": state.commands_for(person.language),
+    }
     return {**view, "started": chat.started, "blocked": chat.blocked}
 
 

@@ -200,6 +200,11 @@ async def test_commands(town: Any) -> None:
     assert (await town.telegram("setMyCommands", commands=commands))["ok"]
     screen = await town.control("GET", "/people/lin/screen")
     assert screen["channels"]["telegram"]["main"]["commands"] == commands
+    english = [{"command": "checkin", "description": "Check in"}]
+    await town.telegram("setMyCommands", commands=english, language_code="en")
+    for person, shown in [("lin", commands), ("mei", english)]:
+        screen = await town.control("GET", f"/people/{person}/screen")
+        assert screen["channels"]["telegram"]["main"]["commands"] == shown
     bad = [{"command": "Check In", "description": "x"}]
     assert "BOT_COMMAND_INVALID" in (await town.telegram("setMyCommands", commands=bad))["description"]
 
