@@ -10,6 +10,7 @@ from miniapp_api import docs_site, edge, ops
 from miniapp_api.context import ApiContext
 from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import ENDPOINTS
+from miniapp_api.endpoints.coupons import CLAIMS, shared_claims
 from miniapp_api.limits import Limits
 from miniapp_api.router import Serving, handler
 
@@ -34,7 +35,14 @@ def mount_api(
         app.router.add_route(endpoint.method, endpoint.path, handler(endpoint, serving))
     app.router.add_routes(ops.routes(context))
     app.router.add_routes(docs_site.routes())
+    app[CLAIMS] = shared_claims()
+    app.cleanup_ctx.append(_drained)
     app.cleanup_ctx.append(_loop_lag)
+
+
+async def _drained(app: web.Application) -> AsyncIterator[None]:
+    yield
+    await app[CLAIMS].drain()
 
 
 async def _loop_lag(app: web.Application) -> AsyncIterator[None]:

@@ -19,8 +19,10 @@ from loyalty.access import (
 from loyalty.errors import Bug, Refusal
 from miniapp_api.audience import Audience
 from miniapp_api.context import ApiContext
-from miniapp_api.idempotency import Claimed
+from miniapp_api.edge import document_of
+from miniapp_api.idempotency import Answer, Claimed
 from miniapp_api.principals import Caller
+from miniapp_api.problems import CONTENT_TYPE, encode
 from templates.words import Locale
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -93,8 +95,8 @@ QueryT = TypeVar("QueryT", bound=Query)
 
 @dataclass(slots=True)
 class Call(Generic[BodyT, QueryT]):
-    """One request as an endpoint sees it; `brought` is what `before` fetched from the network, `claim` the
-    idempotency key of an endpoint that `joins`."""
+    """One request as an endpoint sees it; `brought` is what `before` fetched from the network, `claim` its
+    idempotency key where the row asks for one."""
 
     context: ApiContext
     caller: Caller | None
@@ -133,6 +135,18 @@ class Call(Generic[BodyT, QueryT]):
         if not isinstance(self.principal, PartnerPrincipal):
             raise Bug("the row says PARTNER, so a partner calls")
         return self.principal
+
+    @property
+    def operation_key(self) -> str:
+        """A name for what this request does, the same for a repeat of it and for nothing else."""
+        if self.claim is None:
+            raise Bug("the row says KEYED, so there is a key")
+        return self.claim.operation_key
+
+    def refused(self, refusal: Refusal) -> Answer:
+        """`refusal` as the answer to this request."""
+        document = document_of(self.request, refusal, self.context.settings.public_url)
+        return Answer(status=refusal.status, body=encode(document), content_type=CONTENT_TYPE)
 
 
 Run = Callable[[Call[BodyT, QueryT]], Awaitable[object]]

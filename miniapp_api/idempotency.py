@@ -34,6 +34,11 @@ class Claimed:
     fingerprint: str
     operation: str
 
+    @property
+    def operation_key(self) -> str:
+        """64 hex digits for verbs that keep a key of their own, shorter than a caller's may be."""
+        return hashlib.sha256(self.name.encode()).hexdigest()
+
 
 def claimed(caller: str, key: str, *, operation: str, path: str, body: bytes) -> Claimed:
     """The key `key` of `caller` for exactly this request."""

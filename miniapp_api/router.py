@@ -13,7 +13,7 @@ from loyalty.inbox.service import KeyReused
 from miniapp_api import idempotency, metrics, reading
 from miniapp_api.audience import Audience
 from miniapp_api.context import ApiContext
-from miniapp_api.edge import CHOSEN_LOCALE, OPERATION, document_of, locale_of
+from miniapp_api.edge import CHOSEN_LOCALE, OPERATION, locale_of
 from miniapp_api.endpoint import (
     AnyCall,
     AnyEndpoint,
@@ -26,7 +26,7 @@ from miniapp_api.endpoint import (
 from miniapp_api.idempotency import Answer, Claimed
 from miniapp_api.limits import Limits
 from miniapp_api.principals import Caller, caller_name, caller_of
-from miniapp_api.problems import CONTENT_TYPE, encode
+from miniapp_api.problems import encode
 from miniapp_api.staff_audit import note_refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -129,11 +129,11 @@ async def _in_unit_of_work(endpoint: AnyEndpoint, call: AnyCall) -> object:
 
 
 async def _keyed(endpoint: AnyEndpoint, call: AnyCall, claim: Claimed) -> Answer:
+    call.claim = claim
     try:
         if endpoint.before is not None:
             call.brought = await endpoint.before(call)
         if endpoint.joins:
-            call.claim = claim
             joined = await endpoint.run(call)
             return joined if isinstance(joined, Answer) else _answer(endpoint, call, joined)
         return await db.retried(lambda: _first_or_repeat(endpoint, call, claim))
@@ -160,21 +160,15 @@ async def _kept_refusal(call: AnyCall, claim: Claimed, refusal: Refusal) -> Answ
         earlier = await idempotency.first_answer(claim, now=call.now)
         if earlier is not None:
             return earlier
-        answer = refusal_answer(call, refusal)
+        answer = call.refused(refusal)
         await idempotency.keep(claim, answer)
         return answer
-
-
-def refusal_answer(call: AnyCall, refusal: Refusal) -> Answer:
-    """`refusal` as the answer to `call`."""
-    document = document_of(call.request, refusal, call.context.settings.public_url)
-    return Answer(status=refusal.status, body=encode(document), content_type=CONTENT_TYPE)
 
 
 def _answer(endpoint: AnyEndpoint, call: AnyCall, result: object) -> Answer:
     if isinstance(result, Refusal):
         # A verb returns a refusal instead of raising it when the attempt itself has to be committed.
-        return refusal_answer(call, result)
+        return call.refused(result)
     if result is None:
         return Answer(status=204, body=b"")
     if isinstance(result, Bytes):

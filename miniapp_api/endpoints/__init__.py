@@ -4,13 +4,18 @@ from typing import Final
 
 from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import (
+    approvals,
     check_ins,
     consents,
+    coupons,
+    data,
     me,
+    partner,
     phones,
     points,
     purchases,
     sessions,
+    staff,
 )
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
@@ -20,5 +25,10 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *consents.ENDPOINTS,
     *check_ins.ENDPOINTS,
     *points.ENDPOINTS,
+    *coupons.ENDPOINTS,
     *purchases.ENDPOINTS,
+    *data.ENDPOINTS,
+    *staff.ENDPOINTS,
+    *approvals.ENDPOINTS,
+    *partner.ENDPOINTS,
 )

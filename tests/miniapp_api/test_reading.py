@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
+from loyalty.access import Role
 from miniapp_api.endpoint import Repeat
 from miniapp_api.endpoints import ENDPOINTS
 from miniapp_api.reading import client_address, parse_json
@@ -29,7 +30,7 @@ async def tokens() -> dict[str, str | None]:
     return {
         "anyone": None,
         "member": (await new_member()).token,
-        "staff": (await new_staff(store_id=store)).token,
+        "staff": (await new_staff(Role.MANAGER, store_id=store)).token,
         "partner": await new_partner(store),
     }
 
@@ -42,7 +43,7 @@ async def test_every_json_endpoint_refuses_what_is_not_json(api: Api, outside: P
     for endpoint in JSON_ENDPOINTS:
         caller = api.by(credentials[endpoint.audience.value])
         for sample in samples:
-            answered = await send(caller, endpoint.method, endpoint.path, sample.read_bytes())
+            answered = await send(caller, endpoint.method, endpoint.path.replace("{approval}", "x"), sample.read_bytes())
             assert answered.status == 400, (endpoint.name, sample.name, answered.body)
 
 
@@ -116,7 +117,7 @@ async def test_unknown_paths_and_methods_are_problems(api: Api) -> None:
 
 def test_every_write_is_repeatable() -> None:
     for endpoint in ENDPOINTS:
-        assert (endpoint.method == "GET") is (endpoint.repeat is Repeat.SAFE) or endpoint.path.startswith("/v1/oauth")
+        assert endpoint.method == "GET" or endpoint.repeat is not Repeat.SAFE
 
 
 def test_only_a_trusted_proxy_may_say_who_its_client_is() -> None:
