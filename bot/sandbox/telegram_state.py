@@ -66,4 +66,4 @@ class TelegramState:
 
     def commands_for(self, language: str) -> list[dict[str, str]]:
         """The command menu in a person's language (`zh_CN`), or the one for everybody."""
-        return self.commands.get(language.split("_")[0], self.commands.get("", []))
+        return self.commands.get(language.split("_", maxsplit=1)[0], self.commands.get("", []))
