@@ -100,10 +100,18 @@ INVARIANTS: Final = (
         "check_ins_paid_once",
         "every check-in that promised points has exactly its ledger entry",
         """
-        SELECT format('check-in %s of member %s on %s', c.id, c.member_id, c.day)
-        FROM check_in c LEFT JOIN ledger_entry e
-            ON e.member_id = c.member_id AND e.key = 'check_in:' || c.day || ':points'
-        WHERE c.points > 0 AND e.delta IS DISTINCT FROM c.points
+        SELECT format('check-in %s of member %s on %s', c.id, c.member_id, c.day) FROM check_in c
+        WHERE c.points > 0 AND NOT EXISTS (
+            SELECT 1 FROM ledger_entry e
+            WHERE e.key = 'check_in:' || c.day || ':points' AND e.delta = c.points AND e.member_id IN (
+                -- A merge moves the check-in; the entry keeps naming who it was booked for.
+                WITH RECURSIVE whole AS (
+                    SELECT c.member_id AS id
+                    UNION SELECT merge.source_id FROM member_merge merge JOIN whole ON merge.target_id = whole.id
+                )
+                SELECT id FROM whole
+            )
+        )
         """,
     ),
     Invariant(

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from loyalty import db
 from loyalty.identity import service as identity
 from loyalty.identity.service import Contact, Person
@@ -112,3 +114,38 @@ async def test_leaving_and_coming_back_are_facts(database: None) -> None:
     names = [row["name"] for row in await db.fetch("SELECT name FROM event ORDER BY id")]
     assert names == ["member.joined", "channel.followed", "channel.left"]
     assert await db.fetch_value("SELECT state FROM channel_identity") == "left"
+
+
+async def test_known_people_cost_one_statement_however_many(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = [contact(f"o{serial}") for serial in range(50)]
+    await arrive(*crowd)
+    statements: list[str] = []
+    fetch = db.fetch
+
+    async def counted(sql: str, *args: object) -> object:
+        statements.append(sql)
+        return await fetch(sql, *args)
+
+    monkeypatch.setattr(db, "fetch", counted)
+    await arrive(*crowd)
+    assert len(statements) == 1
+
+
+async def test_fifty_strangers_cost_a_fixed_number_of_statements(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    fetch, execute = db.fetch, db.execute
+
+    async def counted_fetch(sql: str, *args: object) -> object:
+        statements.append(sql)
+        return await fetch(sql, *args)
+
+    async def counted_execute(sql: str, *args: object) -> int:
+        statements.append(sql)
+        return await execute(sql, *args)
+
+    monkeypatch.setattr(db, "fetch", counted_fetch)
+    monkeypatch.setattr(db, "execute", counted_execute)
+    await arrive(*(contact(f"o{serial}", union_id=f"u{serial}") for serial in range(50)))
+    assert len(statements) <= 10
