@@ -1,14 +1,19 @@
 """Codes by SMS: issued to be sent, stored hashed, good once."""
 
+import base64
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
+
+import orjson
 
 from loyalty import db, vault
 from loyalty.errors import Conflict, TooMany
+from loyalty.outbox import service as outbox
 from loyalty.phones import rules
 
 LIFETIME: Final = timedelta(minutes=5)
@@ -16,6 +21,7 @@ PAUSE: Final = timedelta(seconds=60)
 DAY: Final = timedelta(hours=24)
 SENDS_PER_DAY: Final = 5
 TRIES_MAX: Final = 5
+NOTICE: Final = "phone_code"
 _DIGITS: Final = 6
 
 _RECENT: Final = """
@@ -59,6 +65,14 @@ class IssuedCode:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeOnItsWay:
+    """A code that was queued: where to, masked, and until when it counts."""
+
+    masked: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ProvenPhone:
     """The member received the code: the number is theirs."""
 
@@ -87,6 +101,43 @@ async def issue_code(member_id: int, typed: str, *, now: datetime) -> IssuedCode
         now + LIFETIME,
     )
     return IssuedCode(number, code, now + LIFETIME)
+
+
+async def send_code(member_id: int, typed: str, *, now: datetime) -> CodeOnItsWay:
+    """`issue_code`, and queue the notice `phone_code` that carries it; number and code are sealed on the way.
+
+    Raises:
+        PhoneInvalid, CodesTooOften.
+    """
+    issued = await issue_code(member_id, typed, now=now)
+    plain = orjson.dumps({"number": issued.number, "code": issued.code, "expires_at": issued.expires_at.isoformat()})
+    notice = outbox.Notice(
+        # One code a minute at most, so the second names it.
+        key=f"{NOTICE}:{member_id}:{int(now.timestamp())}",
+        notice=NOTICE,
+        send_class="service_notice",
+        purpose=outbox.TRANSACTION,
+        member_id=member_id,
+        params={"sealed": base64.b64encode(vault.seal(plain, context=_context(member_id))).decode()},
+        due_at=now,
+        give_up_at=issued.expires_at,
+    )
+    await outbox.queue(notice, now=now)
+    return CodeOnItsWay(rules.masked(issued.number), issued.expires_at)
+
+
+def code_to_send(member_id: int, params: Mapping[str, Any]) -> IssuedCode:
+    """The code that a queued notice `phone_code` carries, for the SMS provider.
+
+    Raises:
+        SealBroken: not sealed by `send_code` for this member.
+    """
+    plain = orjson.loads(vault.unseal(base64.b64decode(params["sealed"]), context=_context(member_id)))
+    return IssuedCode(plain["number"], plain["code"], datetime.fromisoformat(plain["expires_at"]))
+
+
+def _context(member_id: int) -> str:
+    return f"outbox.phone_code:{member_id}"
 
 
 async def prove(member_id: int, typed: str, code: str, *, now: datetime) -> ProvenPhone | WrongPhoneCode:

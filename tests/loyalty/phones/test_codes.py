@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 
-from loyalty import db
+from loyalty import db, vault
 from loyalty.phones import service as phones
 from loyalty.phones.rules import PhoneInvalid
 from loyalty.phones.service import CodesTooOften, IssuedCode, ProvenPhone, WrongPhoneCode
-from tests.loyalty.people import NOW, at_once
+from tests.loyalty.people import NOW, at_once, guest
 
 pytestmark = pytest.mark.usefixtures("database")
 PHONE = "13800138000"
@@ -102,3 +103,20 @@ async def test_codes_are_not_stored_in_the_clear() -> None:
 async def test_nonsense_is_not_a_number() -> None:
     with pytest.raises(PhoneInvalid):
         await issue(phone="hello")
+
+
+async def test_a_queued_code_is_sealed_and_opens_for_its_member_only() -> None:
+    member_id = await guest()
+    async with db.unit_of_work():
+        sent = await phones.send_code(member_id, "13800138000", now=NOW)
+    row = await db.fetch_one("SELECT notice, params, give_up_at FROM outbox WHERE member_id = $1", member_id)
+    assert row is not None
+    assert (sent.masked, row["notice"], row["give_up_at"]) == ("138****8000", "phone_code", sent.expires_at)
+    assert "13800138000" not in row["params"]
+    params = orjson.loads(row["params"])
+    issued = phones.code_to_send(member_id, params)
+    assert issued.number == "+8613800138000"
+    with pytest.raises(vault.SealBroken):
+        phones.code_to_send(member_id + 1, params)
+    async with db.unit_of_work():
+        assert isinstance(await phones.prove(member_id, "13800138000", issued.code, now=NOW), ProvenPhone)
