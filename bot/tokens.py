@@ -86,11 +86,11 @@ class LeasedTokens:
         Raises:
             TokenUnavailable: the platform issues none.
         """
-        held = self._held
-        if held is not None and clock.now() < held.refresh_at:
-            return held.value
+        if (young := self._young()) is not None:
+            return young
         async with self._refreshing:
-            return await self._shared_or_new(rejected=None)
+            # Whoever had the lock before us usually brought a token.
+            return self._young() or await self._shared_or_new(rejected=None)
 
     async def renew(self, rejected: str) -> str:
         """The shared token when another process already replaced `rejected`, else a new one.
@@ -104,6 +104,10 @@ class LeasedTokens:
                 return held.value
             self._held = None
             return await self._shared_or_new(rejected)
+
+    def _young(self) -> str | None:
+        held = self._held
+        return held.value if held is not None and clock.now() < held.refresh_at else None
 
     async def _shared_or_new(self, rejected: str | None) -> str:
         waited = 0.0

@@ -11,6 +11,7 @@ import pytest
 from bot.channel import Rejected, RejectReason, Unknown
 from bot.tokens import Issued, LeasedTokens, TokenUnavailable
 from loyalty import clock, db
+from loyalty.credentials import service
 
 pytestmark = pytest.mark.usefixtures("database")
 NAME = "wechat/wx1/access_token"
@@ -63,6 +64,33 @@ async def test_many_tasks_of_one_process_cause_one_call_and_no_more_reads() -> N
     await db.execute("DELETE FROM platform_credential")
     assert await tokens.current() == "token-1"
     assert platform.asked == 1
+
+
+async def test_many_tasks_of_one_process_ask_the_database_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = 0
+    read = service.read
+
+    async def counted(name: str) -> service.Credential | None:
+        nonlocal reads
+        reads += 1
+        return await read(name)
+
+    monkeypatch.setattr(service, "read", counted)
+    (tokens,) = processes(Platform(slow_s=0.1), 1)
+    await at_once(tokens.current() for _ in range(50))
+    assert reads == 2, "before and after the lease; the others find the token in memory"
+
+
+async def test_a_refresher_that_was_overtaken_takes_what_its_successor_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.tokens.LEASE_S", 0.1)
+    slow, quick = Platform(slow_s=0.5), Platform()
+    quick.number = 2
+    overtaken = LeasedTokens(NAME, slow.issue)
+    waiting = asyncio.create_task(overtaken.current())
+    await asyncio.sleep(0.2)
+    assert await LeasedTokens(NAME, quick.issue).current() == "token-2"
+    assert await waiting == "token-2"
+    assert await overtaken.current() == "token-2"
 
 
 async def test_a_rejected_token_is_replaced_once_for_all() -> None:

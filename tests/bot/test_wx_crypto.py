@@ -1,5 +1,6 @@
 """The envelope against published vectors and against wechatpy as the independent other side."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from hypothesis import given
 from hypothesis import strategies as st
 from wechatpy.crypto import WeChatCrypto
@@ -93,8 +95,6 @@ def test_every_padding_length_opens(length: int) -> None:
 
 @given(st.binary(max_size=200))
 def test_random_bytes_never_open(raw: bytes) -> None:
-    import base64
-
     with pytest.raises((Forged, Malformed)):
         CRYPTO.decrypt(base64.b64encode(raw).decode())
 
@@ -103,6 +103,17 @@ def test_random_bytes_never_open(raw: bytes) -> None:
 def test_any_text_is_refused_without_another_error(text: str) -> None:
     with pytest.raises((Forged, Malformed)):
         CRYPTO.decrypt(text)
+
+
+@pytest.mark.parametrize("padding", [bytes([33]) * 33, bytes([64]) * 64, b"\x00", b"\x01\x02", b"\x03\x02\x03"])
+def test_a_padding_that_nobody_writes_is_refused_though_all_else_is_right(padding: bytes) -> None:
+    key = base64.b64decode(AES_KEY + "=")
+    room = -(16 + 4 + len(APP_ID) + len(padding)) % 32
+    message = b"x" * (room or 32)
+    content = b"r" * 16 + len(message).to_bytes(4, "big") + message + APP_ID.encode() + padding
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(key[:16])).encryptor()
+    with pytest.raises(Forged):
+        CRYPTO.decrypt(base64.b64encode(encryptor.update(content) + encryptor.finalize()).decode())
 
 
 def test_an_envelope_for_another_account_with_the_same_key_is_refused() -> None:

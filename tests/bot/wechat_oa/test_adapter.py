@@ -10,7 +10,18 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from bot.calls import CallFailed
-from bot.channel import Accepted, Delivery, Forged, Handshake, Malformed, Outgoing, Rejected, RejectReason, SendResult
+from bot.channel import (
+    Accepted,
+    Delivery,
+    Forged,
+    Handshake,
+    Malformed,
+    Outgoing,
+    Rejected,
+    RejectReason,
+    SendResult,
+    Unknown,
+)
 from bot.http import PlatformHttp
 from bot.wechat_oa.adapter import WechatOfficialAccount, publish_entrances
 from bot.wechat_oa.client import SnapshotUser
@@ -242,6 +253,18 @@ async def test_a_token_refused_once_is_renewed_and_refused_twice_is_configuratio
     assert isinstance(result, Rejected)
     assert (result.reason, result.code) == (RejectReason.CONFIGURATION, "42001")
     assert len(wechat.asked(CUSTOM)) == 5
+
+
+async def test_an_answer_that_is_no_answer_leaves_the_outcome_unknown(
+    channel: WechatOfficialAccount, wechat: WechatServer
+) -> None:
+    for nonsense in (b"<html>please log in to this network</html>", b"", b'{"errcode": "0"'):
+        wechat.answers(CUSTOM, nonsense)
+        assert isinstance(await send(channel, "customer_service"), Unknown)
+    wechat.answers(CUSTOM, b"<html>not found</html>", status=404)
+    refused = await send(channel, "customer_service")
+    assert isinstance(refused, Rejected)
+    assert (refused.reason, refused.code) == (RejectReason.CONFIGURATION, "http_404")
 
 
 async def test_a_template_message_carries_what_it_must(channel: WechatOfficialAccount, wechat: WechatServer) -> None:
