@@ -42,12 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def address(servers: Servers, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """Where the running product's phones page is; it stops as Ctrl-C stops it."""
     home = tmp_path_factory.mktemp("home")
+    # An empty file of its own, so that nobody's xiaohui.toml takes part.
+    settings = home / "empty.toml"
+    settings.touch()
     environment = {
         **os.environ,
         "XIAOHUI_HOME": str(home),
         "XIAOHUI_DATABASE_URL": database_url,
         "XIAOHUI_REDIS_URL": servers.redis_url,
-        "XIAOHUI_CONFIG": str(home / "none.toml"),
+        "XIAOHUI_CONFIG": str(settings),
         "HOST": "127.0.0.1",
         "PORT": "0",
         "PYTHONUNBUFFERED": "1",
