@@ -32,7 +32,7 @@ Union = tuple[str, str]
 
 _READ: Final = """
 SELECT i.id, i.channel, i.app_id, i.external_id, i.union_id, i.last_seen_at, i.member_id, m.status,
-       coalesce(i.locale, m.locale) AS locale, i.locale AS own_locale,
+       CASE WHEN m.locale_chosen THEN m.locale ELSE coalesce(i.locale, m.locale) END AS locale,
        EXISTS (SELECT 1 FROM dialogue d WHERE d.key = 'identity:' || i.id AND d.expires_at > $4) AS in_dialogue
 FROM unnest($1::text[], $2::text[], $3::text[]) AS given(channel, app_id, external_id)
 JOIN channel_identity i USING (channel, app_id, external_id)
@@ -147,7 +147,6 @@ class WrongLinkCode(Conflict):
 class _Known:
     person: Person
     union_id: str | None
-    own_locale: str | None
     last_seen_at: datetime
 
 
@@ -198,7 +197,6 @@ async def _read(contacts: Mapping[Place, Contact], *, now: datetime) -> dict[Pla
         (row["channel"], row["app_id"], row["external_id"]): _Known(
             person=Person(row["id"], row["member_id"], row["status"], row["locale"], False, row["in_dialogue"]),
             union_id=row["union_id"],
-            own_locale=row["own_locale"],
             last_seen_at=row["last_seen_at"],
         )
         for row in rows

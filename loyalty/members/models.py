@@ -12,6 +12,7 @@ class Member(Model):
     number = fields.CharField(max_length=12, unique=True)
     status = fields.CharField(max_length=12)
     locale = fields.CharField(max_length=12)
+    locale_chosen = fields.BooleanField(default=False)
     channel = fields.CharField(max_length=16)
     scene = fields.CharField(max_length=64, null=True)
     store_id = fields.BigIntField(null=True)

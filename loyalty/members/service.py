@@ -21,8 +21,9 @@ DEFAULT_LOCALE: Final = "zh-CN"
 
 _CREATE: Final = """
 WITH created AS (
-    INSERT INTO member (id, public_id, number, status, locale, channel, scene, is_minor, profiling, joined_at)
-    SELECT id, public_id, number, 'guest', locale, channel, scene, false, true, $7
+    INSERT INTO member (id, public_id, number, status, locale, locale_chosen, channel, scene, is_minor, profiling,
+                        joined_at)
+    SELECT id, public_id, number, 'guest', locale, false, channel, scene, false, true, $7
     FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[])
          AS given(id, public_id, number, locale, channel, scene)
     ORDER BY id
@@ -242,9 +243,9 @@ async def set_profiling(member_id: int, *, allowed: bool) -> None:
 
 
 async def set_locale(member_id: int, locale: str) -> None:
-    """The language a member chose, over what a platform guesses."""
+    """The language a member chose; from now on it counts on every channel, over what a platform guesses."""
     ensure(locale in rules.LOCALES, "callers offer only our languages")
-    await db.execute("UPDATE member SET locale = $2 WHERE id = $1", member_id, locale)
+    await db.execute("UPDATE member SET locale = $2, locale_chosen = true WHERE id = $1", member_id, locale)
 
 
 async def adopt(source_id: int, target_id: int) -> list[str]:

@@ -343,6 +343,7 @@ class Migration(migrations.Migration):
                 ('number', fields.CharField(unique=True, max_length=12)),
                 ('status', fields.CharField(max_length=12)),
                 ('locale', fields.CharField(max_length=12)),
+                ('locale_chosen', fields.BooleanField(default=False)),
                 ('channel', fields.CharField(max_length=16)),
                 ('scene', fields.CharField(null=True, max_length=64)),
                 ('store_id', fields.BigIntField(null=True)),

@@ -7,6 +7,7 @@ import pytest
 from loyalty import db
 from loyalty.identity import service as identity
 from loyalty.identity.service import Contact, Person
+from loyalty.members import service as members
 from tests.loyalty.people import at_once
 
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
@@ -149,3 +150,12 @@ async def test_fifty_strangers_cost_a_fixed_number_of_statements(
     monkeypatch.setattr(db, "execute", counted_execute)
     await arrive(*(contact(f"o{serial}", union_id=f"u{serial}") for serial in range(50)))
     assert len(statements) <= 10
+
+
+async def test_a_chosen_language_counts_over_what_a_platform_guesses(database: None) -> None:
+    english = Contact(channel="telegram", account="main", app_id="bot", external_id="7", locale="en-GB")
+    (person,) = await arrive(english)
+    assert person.locale == "en"
+    await members.set_locale(person.member_id, "zh-CN")
+    (again,) = await arrive(english)
+    assert again.locale == "zh-CN"
