@@ -2,6 +2,10 @@
 
 import os
 import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -36,6 +40,21 @@ async def kept(home: Path, told: list[str] | None = None) -> tuple[list[str], li
             return rows, await redis.lrange("kept", 0, -1)
 
 
+@contextmanager
+def slow_to_die(*pids: int, seconds: float = 1.0) -> Iterator[None]:
+    """Processes that cannot react to anything until the time is over."""
+
+    def tell_all(number: signal.Signals) -> None:
+        for pid in pids:
+            os.kill(pid, number)
+
+    tell_all(signal.SIGSTOP)
+    waking = threading.Timer(seconds, tell_all, [signal.SIGCONT])
+    waking.start()
+    yield
+    waking.join()
+
+
 @pytest.mark.parametrize("how", ["main", "thread"])
 async def test_servers_die_with_a_killed_launcher_and_come_back_with_the_data(home: Path, how: str) -> None:
     with launched(home, how) as run:
@@ -46,11 +65,23 @@ async def test_servers_die_with_a_killed_launcher_and_come_back_with_the_data(ho
 
 
 async def test_starting_again_at_once_waits_for_what_the_killed_run_left(home: Path) -> None:
-    for word in ("一", "二", "三"):
-        with launched(home) as run:
-            await write(home, word)
+    with launched(home) as run:
+        await write(home, "签到")
+        with slow_to_die(run.postgres, run.valkey):
             run.kill()
-    assert await kept(home) == (["一", "二", "三"], ["一", "二", "三"])
+            assert await kept(home) == (["签到"], ["签到"])
+        assert run.ended()
+
+
+async def test_a_backend_that_outlives_its_killed_server_is_waited_for(home: Path) -> None:
+    with launched(home) as run:
+        addresses = await write(home, "签到")
+        connection = await asyncpg.connect(addresses.database_url)
+        with slow_to_die(connection.get_server_pid()):
+            for pid in (run.postgres, run.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            assert await kept(home) == (["签到"], ["签到"])
+        connection.terminate()
 
 
 async def test_everything_killed_at_once_recovers(home: Path) -> None:
@@ -69,11 +100,14 @@ async def test_a_number_noted_before_a_reboot_may_belong_to_a_stranger_now(home:
             os.kill(pid, signal.SIGKILL)
         assert eventually(run.ended)
     noted = home / "postgres" / "postmaster.pid"
-    # Process 1 is alive, is not ours, and may not be signalled by the servers' account, as a stranger would be.
-    noted.write_bytes(b"1\n" + noted.read_bytes().split(b"\n", 1)[1])
     sockets = Path(addresses.redis_url.removeprefix("unix://")).parent
-    assert (sockets / ".s.PGSQL.5432.lock").exists()
-    assert await kept(home) == (["签到"], ["签到"])
+    # Of the same account as the server, because PostgreSQL believes in nobody else's processes.
+    with subprocess.Popen(["sleep", "60"], user=noted.stat().st_uid) as stranger:  # noqa: ASYNC220 - returns at once
+        for lock in (noted, sockets / ".s.PGSQL.5432.lock"):
+            lock.write_bytes(f"{stranger.pid}\n".encode() + lock.read_bytes().split(b"\n", 1)[1])
+        assert await kept(home) == (["签到"], ["签到"])
+        assert stranger.poll() is None
+        stranger.kill()
 
 
 async def test_a_torn_last_record_of_the_queue_costs_only_that_record(home: Path) -> None:
