@@ -1,0 +1,66 @@
+"""Generated: every row against every kind of caller; only the audience it names gets in."""
+
+import pytest
+
+from loyalty.access import MATRIX, PARTNER_ACTIONS, Role
+from miniapp_api.audience import Audience
+from miniapp_api.endpoint import AnyEndpoint
+from miniapp_api.endpoints import ENDPOINTS
+from tests.miniapp_api.people import Answered, Api, new_member, new_partner, new_staff, new_store
+
+GUARDED = [endpoint for endpoint in ENDPOINTS if endpoint.audience is not Audience.ANYONE]
+
+
+async def ask(api: Api, endpoint: AnyEndpoint, token: str | None) -> Answered:
+    path = endpoint.path.replace("{movement}", "0" * 13).replace("{coupon}", "0" * 13).replace("{approval}", "none")
+    path = path.replace("{claim}", "0" * 13)
+    body = {} if endpoint.takes_body else None
+    return await api.by(token).call(endpoint.method, path, body)
+
+
+@pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
+async def test_only_its_audience_gets_in(api: Api, endpoint: AnyEndpoint) -> None:
+    store = await new_store()
+    tokens = {
+        None: None,
+        Audience.MEMBER: (await new_member()).token,
+        Audience.STAFF: (await new_staff(Role.MANAGER, store_id=store)).token,
+        Audience.PARTNER: await new_partner(store),
+    }
+    for audience, token in tokens.items():
+        answered = await ask(api, endpoint, token)
+        if audience is endpoint.audience:
+            assert answered.status not in {401, 403, 500}, answered.json
+        else:
+            assert answered.status == 401, (audience, answered.json)
+
+
+@pytest.mark.parametrize("role", list(Role), ids=lambda role: role.value)
+async def test_staff_get_in_by_the_matrix_alone(api: Api, role: Role) -> None:
+    token = (await new_staff(role, store_id=await new_store())).token
+    for endpoint in GUARDED:
+        if endpoint.audience is not Audience.STAFF:
+            continue
+        answered = await ask(api, endpoint, token)
+        allowed = endpoint.action in MATRIX[role]
+        assert (answered.status != 403) is allowed, (role, endpoint.name, answered.json)
+
+
+def test_every_guarded_row_names_its_action() -> None:
+    for endpoint in GUARDED:
+        assert endpoint.action is not None, endpoint.name
+        if endpoint.audience is Audience.PARTNER:
+            assert endpoint.action in PARTNER_ACTIONS
+
+
+async def test_removed_staff_are_out_at_once(api: Api) -> None:
+    from loyalty import clock, db
+    from loyalty.staff import service as staff
+    from tests.miniapp_api.people import SYSTEM
+
+    clerk = await new_staff(store_id=await new_store())
+    user_id = await db.fetch_value("SELECT user_id FROM staff WHERE id = $1", clerk.id)
+    assert (await api.by(clerk.token).post("/v1/staff/lookups", {"number": "1234567890"})).status == 404
+    async with db.unit_of_work():
+        await staff.remove_staff("corp", user_id, principal=SYSTEM, now=clock.now())
+    assert (await api.by(clerk.token).post("/v1/staff/lookups", {"number": "1234567890"})).status == 401
