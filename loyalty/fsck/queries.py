@@ -135,6 +135,35 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
+        "identities_lead_to_living_members",
+        "whoever writes to us or is vouched for by a unionid is a member that is neither merged away nor closed",
+        """
+        SELECT format('%s %s leads to %s member %s', i.what, i.id, coalesce(m.status, 'no'), i.member_id) FROM (
+            SELECT 'identity' AS what, id, member_id FROM channel_identity
+            UNION ALL SELECT 'unionid', id, member_id FROM union_link
+        ) i LEFT JOIN member m ON m.id = i.member_id WHERE m.status IS NULL OR m.status IN ('merged', 'closed')
+        """,
+    ),
+    Invariant(
+        "members_have_key_and_accounts",
+        "every member that is not closed has a data key, and every member has the accounts it was opened with",
+        """
+        SELECT format('member %s: key %s, accounts %s', m.id, k.wrapped_key IS NOT NULL, coalesce(b.total, 0))
+        FROM member m LEFT JOIN member_key k ON k.member_id = m.id
+        LEFT JOIN (SELECT member_id, count(*) AS total FROM ledger_balance GROUP BY member_id) b ON b.member_id = m.id
+        WHERE (k.wrapped_key IS NULL) <> (m.status = 'closed') OR coalesce(b.total, 0) < 2
+        """,
+    ),
+    Invariant(
+        "closed_members_hold_nothing_personal",
+        "a closed account keeps no value, mask or index of a name, phone or birthday",
+        """
+        SELECT format('member %s', id) FROM member WHERE status = 'closed' AND (
+            name_sealed IS NOT NULL OR name_masked IS NOT NULL OR phone_sealed IS NOT NULL OR phone_masked IS NOT NULL
+            OR phone_index IS NOT NULL OR birthday_sealed IS NOT NULL OR birthday_month_day IS NOT NULL)
+        """,
+    ),
+    Invariant(
         "pending_events_exist",
         "everything queued for subscribers is an event that was recorded",
         """
