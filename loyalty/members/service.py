@@ -9,7 +9,7 @@ from typing import Final, Literal
 from tortoise.exceptions import IntegrityError
 
 from loyalty import clock, db, vault
-from loyalty.errors import Conflict, NotFound, ensure, unreachable
+from loyalty.errors import Conflict, NotFound, ensure
 from loyalty.events import MemberRegistered
 from loyalty.members import rules
 from loyalty.phones import rules as phones
@@ -35,34 +35,6 @@ _LOCK: Final = """
 SELECT m.id, m.number, m.status, m.phone_index, m.birthday_month_day, k.wrapped_key
 FROM member m JOIN member_key k ON k.member_id = m.id
 WHERE m.id = $1 FOR UPDATE OF m
-"""
-
-_PROFILES: Final = """
-SELECT s.name_sealed AS source_name, s.phone_sealed AS source_phone, s.birthday_sealed AS source_birthday,
-       t.name_sealed AS target_name, t.phone_sealed AS target_phone, t.birthday_sealed AS target_birthday,
-       s.phone_index, sk.wrapped_key AS source_key, tk.wrapped_key AS target_key
-FROM member s JOIN member_key sk ON sk.member_id = s.id, member t JOIN member_key tk ON tk.member_id = t.id
-WHERE s.id = $1 AND t.id = $2
-"""
-_FORGET: Final = {
-    "name": "UPDATE member SET name_sealed = NULL, name_masked = NULL WHERE id = $1",
-    "phone": "UPDATE member SET phone_sealed = NULL, phone_index = NULL, phone_masked = NULL, phone_verified_at = NULL"
-    " WHERE id = $1",
-    "birthday": "UPDATE member SET birthday_sealed = NULL, birthday_month_day = NULL WHERE id = $1",
-}
-_ADOPT: Final = """
-UPDATE member t SET
-    name_sealed = coalesce($3, t.name_sealed),
-    name_masked = CASE WHEN $3::bytea IS NULL THEN t.name_masked ELSE s.name_masked END,
-    phone_sealed = coalesce($4, t.phone_sealed),
-    phone_masked = CASE WHEN $4::bytea IS NULL THEN t.phone_masked ELSE s.phone_masked END,
-    phone_verified_at = CASE WHEN $4::bytea IS NULL THEN t.phone_verified_at ELSE s.phone_verified_at END,
-    phone_index = CASE WHEN $4::bytea IS NULL THEN t.phone_index ELSE $6 END,
-    birthday_sealed = coalesce($5, t.birthday_sealed),
-    birthday_month_day = CASE WHEN $5::bytea IS NULL THEN t.birthday_month_day ELSE s.birthday_month_day END,
-    is_minor = t.is_minor OR s.is_minor,
-    profiling = t.profiling AND s.profiling
-FROM member s WHERE t.id = $2 AND s.id = $1
 """
 
 
@@ -196,7 +168,11 @@ async def bind_phone(member_id: int, phone: VerifiedPhone, *, now: datetime) -> 
 
 async def release_phone(member_id: int) -> None:
     """Take the number off a member who no longer has it; everything else of theirs stays."""
-    await db.execute(_FORGET["phone"], member_id)
+    await db.execute(
+        "UPDATE member SET phone_sealed = NULL, phone_index = NULL, phone_masked = NULL, phone_verified_at = NULL"
+        " WHERE id = $1",
+        member_id,
+    )
 
 
 async def data_key(member_id: int) -> bytes:
@@ -246,51 +222,6 @@ async def set_locale(member_id: int, locale: str) -> None:
     """The language a member chose; from now on it counts on every channel, over what a platform guesses."""
     ensure(locale in rules.LOCALES, "callers offer only our languages")
     await db.execute("UPDATE member SET locale = $2, locale_chosen = true WHERE id = $1", member_id, locale)
-
-
-async def adopt(source_id: int, target_id: int) -> list[str]:
-    """Give the survivor of a merge the personal values that only the other one had; which ones.
-
-    The source keeps its own sealed values for an undo, but no longer holds the number.
-    """
-    row = await db.fetch_one(_PROFILES, source_id, target_id)
-    if row is None:
-        unreachable("both members of a merge exist")
-    await db.execute("UPDATE member SET status = 'merged', phone_index = NULL WHERE id = $1", source_id)
-    wanted = [field for field in ("name", "phone", "birthday") if row[f"source_{field}"] and not row[f"target_{field}"]]
-    source_key, target_key = unwrapped(source_id, row["source_key"]), unwrapped(target_id, row["target_key"])
-    values = {
-        field: sealed(target_id, field, unsealed(source_id, field, row[f"source_{field}"], source_key), target_key)
-        for field in wanted
-    }
-    await db.execute(
-        _ADOPT,
-        source_id,
-        target_id,
-        values.get("name"),
-        values.get("phone"),
-        values.get("birthday"),
-        row["phone_index"],
-    )
-    return wanted
-
-
-async def give_back(source_id: int, target_id: int, adopted: Sequence[str]) -> None:
-    """Undo `adopt`: the source stands on its own again and takes back what the survivor had from it."""
-    for field in adopted:
-        await db.execute(_FORGET[field], target_id)
-    row = await db.fetch_one("SELECT phone_sealed FROM member WHERE id = $1", source_id)
-    index = None
-    if row is not None and row["phone_sealed"] is not None:
-        index = phone_index(unsealed(source_id, "phone", row["phone_sealed"], await data_key(source_id)))
-    # A number that moved on meanwhile stays where it is.
-    await db.execute(
-        "UPDATE member SET status = CASE WHEN registered_at IS NULL THEN 'guest' ELSE 'active' END,"
-        " phone_index = CASE WHEN EXISTS (SELECT 1 FROM member WHERE phone_index = $2) THEN NULL ELSE $2 END"
-        " WHERE id = $1",
-        source_id,
-        index,
-    )
 
 
 async def _lock(member_id: int) -> _Locked:

@@ -12,11 +12,11 @@ from typing import Any, Final
 import orjson
 
 from loyalty import db
+from loyalty.adoptions import service as adoptions
 from loyalty.errors import Conflict, NotFound
 from loyalty.events import MembersMerged
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Account, Asset, Grant, Posted, TakeBack
-from loyalty.members import service as members
 from loyalty.members.service import MemberGone
 from loyalty.merges.rules import MOVED_TABLES, Candidate, survivor
 from loyalty.spine import service as spine
@@ -191,7 +191,7 @@ async def _merge(source_id: int, target_id: int, *, reason: str, now: datetime) 
     moved = await _move_everything(merge_id, source_id, target_id, now=now)
     await db.execute("UPDATE tier_interval SET ends_at = $2 WHERE member_id = $1 AND ends_at IS NULL", source_id, now)
     await db.execute(_COPY_CONSENTS, source_id, target_id, merge_id)
-    moved["adopted"] = await members.adopt(source_id, target_id)
+    moved["adopted"] = await adoptions.adopt(source_id, target_id)
     await _keep(merge_id, moved)
     await spine.record(MembersMerged(member_id=target_id, at=now, source_id=source_id, reason=reason), now=now)
     return int(merge_id)
@@ -254,7 +254,7 @@ async def undo(merge_id: int, *, now: datetime) -> Undone:
     statuses = {member["id"]: member["status"] for member in await db.fetch(_LOCK, sorted((source_id, target_id)))}
     if statuses[target_id] in {"closed", "merged"} or statuses[source_id] != "merged":
         raise NotUndoable
-    await members.give_back(source_id, target_id, moved["adopted"])
+    await adoptions.give_back(source_id, target_id, moved["adopted"])
     await _return_rows(source_id, target_id, moved, now=now)
     await db.execute(_REOPEN_TIER, source_id, row["at"], now)
     returned = await _return_value(merge_id, source_id, target_id, now=now)

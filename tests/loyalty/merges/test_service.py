@@ -278,3 +278,31 @@ async def test_one_gift_claimed_by_both_keeps_both_coupons() -> None:
     rows = await db.fetch("SELECT claim_key FROM coupon WHERE member_id = $1 ORDER BY ordinal", target)
     assert rows[0]["claim_key"] == "birthday:2026"
     assert len(rows) == 2
+
+
+async def status(*ids: int) -> list[str]:
+    found = {row["id"]: row["status"] for row in await db.fetch("SELECT id, status FROM member")}
+    return [found[member_id] for member_id in ids]
+
+
+@pytest.mark.parametrize(
+    ("source_is", "target_is", "survivor_is"),
+    [
+        ("active", "guest", "active"),
+        ("guest", "active", "active"),
+        ("restricted", "active", "restricted"),
+        ("active", "restricted", "restricted"),
+        ("restricted", "guest", "restricted"),
+        ("guest", "guest", "guest"),
+    ],
+)
+async def test_standing_survives_a_merge_and_its_undoing(source_is: str, target_is: str, survivor_is: str) -> None:
+    source, target = [await guest() if wanted == "guest" else await registered() for wanted in (source_is, target_is)]
+    await db.execute("UPDATE member SET status = $2 WHERE id = $1", source, source_is)
+    await db.execute("UPDATE member SET status = $2 WHERE id = $1", target, target_is)
+    merged = await merge(source, target)
+    assert await status(source, target) == ["merged", survivor_is]
+    assert merged.merge_id is not None
+    async with db.unit_of_work():
+        await merges.undo(merged.merge_id, now=NOW)
+    assert await status(source, target) == [source_is, target_is]
