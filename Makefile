@@ -29,7 +29,7 @@ check: setup ## 格式、规则、依赖方向、类型、整洁 · format, lint
 	@$(PY) -m pytest -q tests/architecture
 
 test-deep: setup ## 更多随机样本的长测试（约十分钟） · the tests with many more random examples (about ten minutes)
-	@$(PY) -m pytest --hypothesis-profile=deep $(T)
+	@$(PY) -m pytest --hypothesis-profile=deep --timeout=900 $(T)
 
 bench-smoke: setup ## 几秒钟的基准，确认它们能跑 · the benchmarks for a few seconds, to see that they run
 	@$(PY) -m xiaohui bench --seconds 0.5 --connections 16

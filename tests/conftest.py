@@ -13,12 +13,14 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from loyalty import clock, db, schema, vault
 from loyalty.program import queries as program
 
 OUTSIDE = Path(__file__).resolve().parents[2] / "shared" / "testdata"
+settings.register_profile("deep", max_examples=2_000, deadline=None)  # chosen by `make test-deep`
 TEST_SECRET = b"a root secret for tests only, 32+ bytes"
 
 
