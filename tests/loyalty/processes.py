@@ -2,9 +2,10 @@
 
 import asyncio
 import multiprocessing
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from multiprocessing.synchronize import Barrier
-from typing import Any
+from typing import Any, TypeVar
 
 from loyalty import db, vault
 
@@ -12,7 +13,21 @@ TEST_SECRET = b"a root secret for tests only, 32+ bytes"
 POOL_SIZE = 8
 START_TIMEOUT_S = 60
 
+T = TypeVar("T")
 Work = Callable[..., Awaitable[Any]]
+
+
+async def side_by_side(works: Iterable[Awaitable[T]]) -> list[T]:
+    """What `works` returned, all begun at once in this process; each opens its own unit of work."""
+    return await asyncio.gather(*works)  # noqa: TID251 - no unit of work is open here
+
+
+def tally(heard: Iterable[Mapping[str, int]]) -> Counter[str]:
+    """What all processes heard, together."""
+    total: Counter[str] = Counter()
+    for counts in heard:
+        total.update(counts)
+    return total
 
 
 async def at_once(database_url: str, work: Work, arguments: list[tuple[Any, ...]]) -> list[Any]:

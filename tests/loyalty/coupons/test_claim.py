@@ -1,6 +1,5 @@
 """Claims: exact under concurrency, fair in order, the same answer for the same key."""
 
-import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 
 from loyalty import db
 from loyalty.coupon_templates import service as templates
+from loyalty.coupon_templates.service import TemplateUnknown
 from loyalty.coupons import queries
 from loyalty.coupons import service as coupons
 from loyalty.coupons.service import (
@@ -19,11 +19,10 @@ from loyalty.coupons.service import (
     LimitReached,
     NotYet,
     SoldOut,
-    TemplateUnknown,
     TierTooLow,
 )
 from tests.loyalty.people import guest
-from tests.loyalty.processes import at_once
+from tests.loyalty.processes import at_once, side_by_side, tally
 from tests.loyalty.shop import ADMIN, NOW, bought, template
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -43,7 +42,8 @@ def wish(member_id: int, template_id: int, key: str | None = None, **values: Any
 async def issued(template_id: int) -> tuple[int, int]:
     """The counter and the rows: they must never differ."""
     row = await db.fetch_one(
-        "SELECT issued, (SELECT count(*) FROM coupon WHERE template_id = $1) AS rows FROM coupon_template WHERE id = $1",
+        "SELECT issued, (SELECT count(*) FROM coupon WHERE template_id = $1) AS rows"
+        " FROM coupon_template WHERE id = $1",
         template_id,
     )
     assert row is not None
@@ -238,7 +238,7 @@ async def test_a_thousand_claims_of_one_member_at_once_give_one() -> None:
     async def once(number: int) -> ClaimOutcome:
         return (await claim(wish(1, offer.id, f"k{number}")))[0]
 
-    outcomes = Counter(type(outcome) for outcome in await asyncio.gather(*(once(n) for n in range(1000))))
+    outcomes = Counter(type(outcome) for outcome in await side_by_side(once(n) for n in range(1000)))
     assert outcomes == {Claimed: 1, LimitReached: 999}
     assert await issued(offer.id) == (1, 1)
 
@@ -249,7 +249,7 @@ async def test_a_thousand_equal_keys_at_once_have_one_effect_and_one_answer() ->
     async def once() -> ClaimOutcome:
         return (await claim(wish(1, offer.id, "same")))[0]
 
-    outcomes = await asyncio.gather(*(once() for _ in range(1000)))
+    outcomes = await side_by_side(once() for _ in range(1000))
     assert len({outcome.coupon_id for outcome in outcomes if isinstance(outcome, Claimed)}) == 1
     assert await issued(offer.id) == (1, 1)
 
@@ -261,7 +261,7 @@ async def claim_in_batches(template_id: int, members: range, batch_size: int) ->
         chosen = members[start : start + batch_size]
         return await claim(*(wish(member_id, template_id, f"m{member_id}") for member_id in chosen))
 
-    answers = await asyncio.gather(*(batch(start) for start in range(0, len(members), batch_size)))
+    answers = await side_by_side(batch(start) for start in range(0, len(members), batch_size))
     return Counter(type(outcome).__name__ for answer in answers for outcome in answer)
 
 
@@ -276,7 +276,7 @@ async def test_a_burst_from_four_processes_takes_exactly_the_stock(
         claim_in_batches,
         [(offer.id, range(part * share, (part + 1) * share), batch_size) for part in range(4)],
     )
-    assert sum(map(Counter, heard), Counter()) == {"Claimed": 100, "SoldOut": claims - 100}
+    assert tally(heard) == {"Claimed": 100, "SoldOut": claims - 100}
     assert await issued(offer.id) == (100, 100)
     assert await db.fetch_value("SELECT count(DISTINCT member_id) FROM coupon") == 100
 
@@ -284,7 +284,7 @@ async def test_a_burst_from_four_processes_takes_exactly_the_stock(
 async def test_three_claims_each_from_four_processes_give_one_per_member(database_url: str) -> None:
     offer = await template(stock=100)
     heard = await at_once(database_url, claim_in_batches, [(offer.id, range(250), 7) for _ in range(4)])
-    total = sum(map(Counter, heard), Counter())
+    total = tally(heard)
     assert await issued(offer.id) == (100, 100)
     assert await db.fetch_value("SELECT count(DISTINCT member_id) FROM coupon") == 100
     # The same keys from all four: whoever won hears so four times, everybody else that all is gone.

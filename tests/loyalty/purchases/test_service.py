@@ -1,6 +1,5 @@
 """Purchases: facts once, points by the terms and tier of their moment."""
 
-import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +21,7 @@ from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.service import NewPurchase, PurchaseInvalid, PurchaseKeyReused
 from loyalty.tiers import queries as tiers
 from tests.loyalty.people import guest
-from tests.loyalty.processes import at_once
+from tests.loyalty.processes import at_once, side_by_side, tally
 from tests.loyalty.shop import ADMIN, NOW, a_purchase, bought, employee, store
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -189,13 +188,13 @@ async def record_often(member_id: int, external_ids: list[str]) -> dict[str, int
         (outcome,) = await record(a_purchase(member_id, 100, external_id=external_id))
         return f"replayed={outcome.replayed}" if isinstance(outcome, PurchaseView) else type(outcome).__name__
 
-    return Counter(await asyncio.gather(*(once(external_id) for external_id in external_ids)))
+    return Counter(await side_by_side(once(external_id) for external_id in external_ids))
 
 
 async def test_a_thousand_equal_reports_from_four_processes_earn_once(database_url: str) -> None:
     member_id = await guest()
     heard = await at_once(database_url, record_often, [(member_id, ["same"] * 250) for _ in range(4)])
-    assert sum(map(Counter, heard), Counter()) == {"replayed=False": 1, "replayed=True": 999}
+    assert tally(heard) == {"replayed=False": 1, "replayed=True": 999}
     assert await balances(member_id) == (1, 1)
 
 
@@ -205,7 +204,7 @@ async def test_two_hundred_purchases_of_one_member_at_once_all_count_and_raise_t
     member_id = await guest()
     arguments = [(member_id, [f"{part}-{n}" for n in range(50)]) for part in range(4)]
     heard = await at_once(database_url, record_often, arguments)
-    assert sum(map(Counter, heard), Counter()) == {"replayed=False": 200}
+    assert tally(heard) == {"replayed=False": 200}
     assert (await balances(member_id))[1] == 200
     assert await db.fetch_value("SELECT count(*) FROM event WHERE name = 'tier.raised'") == 1
     assert await db.fetch_value("SELECT count(*) FROM tier_interval WHERE member_id = $1", member_id) == 1

@@ -1,6 +1,5 @@
 """Redeeming: once, in the right store, by the right person, and no oracle for guessers."""
 
-import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +31,7 @@ from loyalty.redemptions.service import (
     UndoTooLate,
     WrongStore,
 )
-from tests.loyalty.processes import at_once
+from tests.loyalty.processes import at_once, side_by_side, tally
 from tests.loyalty.shop import NOW, employee, store, template
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -197,7 +196,9 @@ async def test_a_manager_undoes_on_the_same_business_day() -> None:
     assert await db.fetch_value("SELECT reason FROM audit_entry WHERE action = 'coupon.undo'") == "退单"
 
 
-async def undo(coupon_id: int, principal: StaffPrincipal, *, reason: str = "退单", now: Any = NOW) -> queries.CouponView:
+async def undo(
+    coupon_id: int, principal: StaffPrincipal, *, reason: str = "退单", now: Any = NOW
+) -> queries.CouponView:
     async with db.unit_of_work():
         return await redemptions.undo(coupon_id, principal=principal, reason=reason, now=now)
 
@@ -213,7 +214,7 @@ async def redeem_often(code: str, staff_id: int, store_id: int, keys: list[str])
             return type(refusal).__name__
         return f"replayed={done.replayed}" if isinstance(done, Redeemed) else type(done).__name__
 
-    return Counter(await asyncio.gather(*(once(key) for key in keys)))
+    return Counter(await side_by_side(once(key) for key in keys))
 
 
 async def test_many_orders_at_once_from_four_processes_redeem_one_coupon_once(database_url: str) -> None:
@@ -223,7 +224,7 @@ async def test_many_orders_at_once_from_four_processes_redeem_one_coupon_once(da
         for place, till in enumerate(tills)
         if isinstance(till.principal, StaffPrincipal)
     ]
-    heard = sum(map(Counter, await at_once(database_url, redeem_often, arguments)), Counter())
+    heard = tally(await at_once(database_url, redeem_often, arguments))
     assert heard == {"replayed=False": 1, "AlreadyRedeemed": 199}
 
 
@@ -231,7 +232,7 @@ async def test_a_thousand_equal_orders_at_once_have_one_effect(database_url: str
     coupon_id, till = await a_coupon(), await a_till()
     assert isinstance(till.principal, StaffPrincipal)
     arguments = [(code_of(coupon_id), till.principal.staff_id, till.store_id, ["order"] * 250) for _ in range(4)]
-    heard = sum(map(Counter, await at_once(database_url, redeem_often, arguments)), Counter())
+    heard = tally(await at_once(database_url, redeem_often, arguments))
     assert heard == {"replayed=False": 1, "replayed=True": 999}
     assert await db.fetch_value("SELECT count(*) FROM event WHERE name = 'coupon.redeemed'") == 1
 
@@ -249,7 +250,5 @@ async def test_a_thousand_equal_orders_at_once_have_one_effect(database_url: str
         (Exchange(item={"en": "Latte"}), 900, 0),
     ],
 )
-def test_what_a_coupon_takes_off(
-    worth: AmountOff | PercentOff | Gift | Exchange, order_fen: int, off_fen: int
-) -> None:
+def test_what_a_coupon_takes_off(worth: AmountOff | PercentOff | Gift | Exchange, order_fen: int, off_fen: int) -> None:
     assert discount_fen(worth, order_fen) == off_fen
