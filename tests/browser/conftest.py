@@ -19,11 +19,18 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.conftest import Servers
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = os.environ.get("XIAOHUI_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync"
-).split()
+ENVIRONMENT = os.environ  # noqa: TID251 - the product is started as a user starts it, in a changed environment
+CHROMIUM = ENVIRONMENT.get("XIAOHUI_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 READY_S = 90
 STOP_S = 40
 Visit = Callable[..., Awaitable[Page]]
@@ -31,7 +38,7 @@ Visit = Callable[..., Awaitable[Page]]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Without Chromium the browser tests are skipped by name; on CI they run, and fail."""
-    if Path(CHROMIUM).exists() or os.environ.get("XIAOHUI_CI"):
+    if Path(CHROMIUM).exists() or ENVIRONMENT.get("XIAOHUI_CI"):
         return
     for item in items:
         if item.get_closest_marker("browser"):
@@ -46,7 +53,7 @@ async def address(servers: Servers, database_url: str, tmp_path_factory: pytest.
     settings = home / "empty.toml"
     settings.touch()
     environment = {
-        **os.environ,
+        **ENVIRONMENT,
         "XIAOHUI_HOME": str(home),
         "XIAOHUI_DATABASE_URL": database_url,
         "XIAOHUI_REDIS_URL": servers.redis_url,
@@ -70,14 +77,17 @@ async def address(servers: Servers, database_url: str, tmp_path_factory: pytest.
 
 async def _announced(process: asyncio.subprocess.Process, log: Path) -> str:
     for _ in range(READY_S * 5):
-        text = log.read_text(encoding="utf-8", errors="replace")
-        found = next((word for word in text.split() if word.endswith("/sandbox/")), None)
+        found = next((word for word in _said(log).split() if word.endswith("/sandbox/")), None)
         if found:
             return found
         if process.returncode is not None:
             break
         await asyncio.sleep(0.2)
-    raise AssertionError(f"the product did not start:\n{log.read_text(encoding='utf-8', errors='replace')[-4000:]}")
+    raise AssertionError(f"the product did not start:\n{_said(log)[-4000:]}")
+
+
+def _said(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace")
 
 
 @pytest.fixture(scope="session")
@@ -128,9 +138,8 @@ async def visit(browser: Browser, address: str, control: Control) -> AsyncIterat
         context = await browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         chosen = json.dumps({"member": member, "staff": "zhang"})
-        await context.add_init_script(
-            f"localStorage.getItem('xiaohui.sandbox.people') ?? localStorage.setItem('xiaohui.sandbox.people', '{chosen}')"
-        )
+        key = "'xiaohui.sandbox.people'"
+        await context.add_init_script(f"localStorage.getItem({key}) ?? localStorage.setItem({key}, '{chosen}')")
         page = await context.new_page()
         page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: troubles.append(f"page error: {error}"))

@@ -1,5 +1,7 @@
 """How the page behaves whoever uses it: languages, appearance, narrow screens, keyboard, screen readers."""
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -7,45 +9,9 @@ from tests.browser.conftest import Control, Visit
 
 pytestmark = pytest.mark.browser
 
-NAMELESS = """() => [...document.querySelectorAll("button, input, select, meter, progress, [role=separator], [role=img]")]
-  .filter((element) => element.checkVisibility())
-  .filter((element) => !(element.getAttribute("aria-label") || element.closest("label")?.textContent.trim()
-    || element.textContent.trim() || element.getAttribute("aria-hidden")))
-  .map((element) => element.outerHTML.slice(0, 120))"""
-
-FAINT = """() => {
-  const pen = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (colour) => {
-    pen.clearRect(0, 0, 1, 1);
-    pen.fillStyle = colour;
-    pen.fillRect(0, 0, 1, 1);
-    return [...pen.getImageData(0, 0, 1, 1).data];
-  };
-  const light = (colour) => {
-    const [r, g, b] = colour.map((part) => part / 255).map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const style = getComputedStyle(at);
-      if (style.backgroundImage !== "none") return null;
-      const colour = rgba(style.backgroundColor);
-      if (colour[3] === 255) return colour;
-      if (colour[3] > 0) return null;
-    }
-    return rgba("white");
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll("#app *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-    if (!own || !element.checkVisibility({ opacityProperty: true }) || element.closest(":disabled, [hidden], .ticket.spent")) continue;
-    const back = behind(element);
-    if (!back) continue;
-    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(back)].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${element.className || element.tagName} ${element.textContent.slice(0, 20)} ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
-  }
-  return [...new Set(faint)];
-}"""
+PROBES = Path(__file__).parent / "probes"
+NAMELESS = (PROBES / "nameless.js").read_text(encoding="utf-8")
+FAINT = (PROBES / "faint.js").read_text(encoding="utf-8")
 
 
 async def chat(page: Page) -> None:

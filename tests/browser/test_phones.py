@@ -80,8 +80,8 @@ async def test_the_menu_that_the_product_published_can_be_pressed(visit: Visit) 
 async def test_a_scan_tells_the_scene(visit: Visit) -> None:
     page = await visit()
     await page.get_by_role("button", name="扫门店海报").click()
-    await page.locator(".poster", has_text="sh-xuhui").click()
-    await exchange(page, "qrscene_sh-xuhui")
+    await page.locator(".poster", has_text="store:hz-xihu").click()
+    await exchange(page, "qrscene_store:hz-xihu")
     await expect(page.locator("#phone-oa .composer-input")).to_be_visible()
 
 

@@ -33,7 +33,7 @@ export function createGuide(store, sessions, visit) {
     if (localStorage.getItem(HIDDEN) === "1") return fill(element, button(t("guide.again"), () => hide(false), { kind: "quiet small" }));
     return fill(
       element,
-      h("ol", { class: "steps" }, steps.map((step, index) => stepCard(step, index, states[index], index === next, visit))),
+      h("ol", { class: "steps" }, steps.map((step, index) => stepCard(store, step, index, states[index], index === next, visit))),
       next < 0 && h("p", { class: "guide-all" }, t("guide.all")),
       tool("close", t("guide.hide"), () => hide(true)),
     );
@@ -50,12 +50,12 @@ export function createGuide(store, sessions, visit) {
   return element;
 }
 
-function stepCard(step, index, done, isNext, visit) {
+function stepCard(store, step, index, done, isNext, visit) {
   const state = done ? "done" : isNext ? "next" : "later";
   const sign = done ? icon("check", 15) : String(index + 1);
   const words = h("span", { class: "step-words" }, h("strong", {}, t(`guide.${step.key}`)), h("small", {}, t(`guide.${step.key}.hint`)));
   const help = isNext && (step.run ? button(t("guide.do"), () => { visit(step.phone); step.run(); }, { kind: "primary small" }) : [
-    button(t("guide.claim"), () => visit("mini"), { kind: "small" }),
+    button(t("guide.claim"), () => { visit("mini"); store.tell("mini", { page: "coupons" }); }, { kind: "small" }),
     button(t("guide.show"), () => visit(step.phone), { kind: "primary small" }),
   ]);
   return h("li", { class: "step", data: { state, step: step.key }, "aria-current": isNext ? "step" : null }, h("span", { class: "step-sign" }, sign, done && h("span", { class: "unseen" }, t("guide.done"))), words, help);

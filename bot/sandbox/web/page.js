@@ -11,7 +11,7 @@ import { officialAccount } from "./phones/official_account.js";
 import { telegram } from "./phones/telegram.js";
 import { wecom } from "./phones/wecom.js";
 
-const NOTICE_MS = 4500;
+const NOTICE_MS = 3500;
 const TABS = ["oa", "mini", "telegram", "wecom", "panel"];
 
 /** Build the whole page anew inside `app`. */

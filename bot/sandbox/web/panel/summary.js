@@ -19,7 +19,7 @@ function apiSummary(entry) {
 function brief(text) {
   if (!text) return "";
   const value = text.trimStart().startsWith("{") ? fromJson(text) : fromXml(text);
-  const oneLine = value.replace(/\s+/g, " ").trim();
+  const oneLine = value.replace(/<[^>]+>/g, "").replace(/\s+/g, " ").trim();
   return oneLine.length > LONGEST ? `${oneLine.slice(0, LONGEST)}…` : oneLine;
 }
 

@@ -54,8 +54,8 @@ function contentOf(line, press) {
   if (line.kind === "markdown") return { content: markdownText(line.text), rest: line.buttons };
   const media = mediaOf(line);
   if (media) return { content: media, rest: line.buttons };
-  if (line.channel === "telegram") return { content: linkedText(line.text, [], press).nodes, rest: line.buttons };
-  const { nodes, unused } = linkedText(line.text, line.buttons, press);
+  if (line.channel === "telegram") return { content: linkedText(line.text, "", [], press).nodes, rest: line.buttons };
+  const { nodes, unused } = linkedText(line.text, line.data.reply?.Content ?? payloadOf(line).content, line.buttons, press);
   return { content: nodes, rest: unused };
 }
 

@@ -18,7 +18,7 @@ export function createNotices(store, phone, channels) {
   const thread = createThread({
     label: t("notices.title"),
     press: (line, button) => pressLine(store, store.member, line, button),
-    nameOf: (line) => t(line.channel === "sms" ? "notices.sms" : "notices.service"),
+    nameOf: sourceOf,
     empty: h("p", { class: "phone-empty" }, t("notices.none")),
   });
 
@@ -40,7 +40,7 @@ export function createNotices(store, phone, channels) {
 
   function banner(line) {
     const note = h("button", { type: "button", class: "banner", on: { click: () => { note.remove(); openSheet(); } } },
-      h("strong", {}, t(line.channel === "sms" ? "notices.sms" : "notices.service")), h("span", {}, line.text));
+      h("strong", {}, sourceOf(line)), h("span", {}, line.text));
     phone.overlay.append(note);
     setTimeout(() => note.remove(), BANNER_MS);
   }
@@ -58,6 +58,10 @@ export function createNotices(store, phone, channels) {
   });
   count();
   return { bell };
+}
+
+function sourceOf(line) {
+  return t(`notices.${{ sms: "sms", wecom: "staff" }[line.channel] ?? "service"}`);
 }
 
 function newest(store, channels) {

@@ -23,7 +23,7 @@ export function officialAccount(store) {
     press: (line, pressed) => pressLine(store, store.member, line, pressed),
     nameOf: (line) => (line.from === "account" ? name() : (person()?.name ?? "")),
   });
-  const notices = createNotices(store, phone, ["sms"]);
+  const notices = createNotices(store, phone, ["sms", "wecom"]);
   const foot = footOf(store, go);
   const room = h("div", { class: "chat-room" }, thread.element, foot.element);
 

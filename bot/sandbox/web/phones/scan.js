@@ -12,7 +12,7 @@ export function scanDialog(scan) {
       scan(scene);
     };
     const posters = t("scan.posters").split("|").map((entry) => entry.split("="));
-    const input = h("input", { type: "text", name: "scene", maxlength: "64", placeholder: "sh-jingan", "aria-label": t("scan.scene") });
+    const input = h("input", { type: "text", name: "scene", maxlength: "64", placeholder: "store:sh-jingan", "aria-label": t("scan.scene") });
     const submit = (event) => {
       event.preventDefault();
       if (input.value.trim()) take(input.value.trim());

@@ -2,23 +2,22 @@
 
 import { h } from "../dom.js";
 
+const ANCHOR = /<a\b[^>]*>[\s\S]*?<\/a>/gi;
 const MARK = /\*\*(.+?)\*\*|`([^`]+)`|\[([^\]]+)\]\([^)]*\)|<font color="(info|comment|warning)">(.*?)<\/font>/g;
 
-/** Text in which each button's words are a link where they stand; `unused` are the buttons whose words do not. */
-export function linkedText(text, buttons, press) {
-  const nodes = [];
-  const unused = [];
-  let left = text;
-  for (const button of buttons) {
-    const at = button.text ? left.indexOf(button.text) : -1;
-    if (at < 0) {
-      unused.push(button);
-      continue;
-    }
-    nodes.push(left.slice(0, at), h("button", { type: "button", class: "text-link", on: { click: () => press(button) } }, button.text));
-    left = left.slice(at + button.text.length);
-  }
-  return { nodes: [h("span", { class: "said" }, ...nodes, left)], unused };
+/**
+ * Text whose anchors are links. `sent` is the text as the product sent it, anchors included; the sandbox made one
+ * button of each, in order. `unused` are the buttons that belong to no anchor.
+ */
+export function linkedText(text, sent, buttons, press) {
+  const pieces = (sent ?? "").split(ANCHOR);
+  if (pieces.length !== buttons.length + 1 || !buttons.length) return { nodes: [h("span", { class: "said" }, text)], unused: buttons };
+  const nodes = pieces.flatMap((piece, index) => [piece, index < buttons.length && link(buttons[index], press)]);
+  return { nodes: [h("span", { class: "said" }, nodes)], unused: [] };
+}
+
+function link(button, press) {
+  return h("button", { type: "button", class: "text-link", on: { click: () => press(button) } }, button.text);
 }
 
 /** WeCom markdown: headings, quotes, bold, code and the three font colours. */

@@ -83,7 +83,7 @@ function pressed(store, menu, [first, second], go) {
 }
 
 function clerkComposer(store, go, scan, lead) {
-  const addCustomer = () => go("add_customer", { person: store.member, state: "sh-jingan" });
+  const addCustomer = () => go("add_customer", { person: store.member, state: "store:sh-jingan" });
   const more = [
     ["scan", t("wecom.scan"), scan],
     ["person", t("wecom.add_customer", { name: store.person(store.member)?.name ?? "" }), addCustomer],
