@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from loyalty import codes
-from loyalty.coupon_templates.queries import TemplateView
 
 Pair = tuple[int, int]
 
@@ -42,13 +41,14 @@ class Wanted:
 
     place: int
     member_id: int
-    template: TemplateView
+    template_id: int
+    per_member_limit: int
     key: str | None
 
     @property
     def pair(self) -> Pair:
         """Whose limit counts."""
-        return (self.template.id, self.member_id)
+        return (self.template_id, self.member_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +104,19 @@ def plan(wanted: Sequence[Wanted], held: Mapping[Pair, Sequence[Held]], left: Ma
     limited: set[int] = set()
     sold_out: set[int] = set()
     for claim in wanted:
-        tally, stock = tallies[claim.pair], remaining[claim.template.id]
+        tally, stock = tallies[claim.pair], remaining[claim.template_id]
         known = tally.by_key.get(claim.key) if claim.key is not None else None
         if isinstance(known, Held):
             replays[claim.place] = known
         elif known is not None:
             repeats[claim.place] = known
-        elif tally.count >= claim.template.per_member_limit:
+        elif tally.count >= claim.per_member_limit:
             limited.add(claim.place)
         elif stock == 0:
             sold_out.add(claim.place)
         else:
             issues.append(_issue(claim, tally))
-            remaining[claim.template.id] = None if stock is None else stock - 1
+            remaining[claim.template_id] = None if stock is None else stock - 1
     return Plan(tuple(issues), replays, repeats, frozenset(limited), frozenset(sold_out))
 
 
@@ -133,4 +133,4 @@ def _issue(claim: Wanted, tally: _Tally) -> Issue:
     tally.last_ordinal += 1
     if claim.key is not None:
         tally.by_key[claim.key] = claim.place
-    return Issue(claim.place, claim.member_id, claim.template.id, tally.last_ordinal, claim.key)
+    return Issue(claim.place, claim.member_id, claim.template_id, tally.last_ordinal, claim.key)

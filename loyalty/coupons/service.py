@@ -124,12 +124,12 @@ async def claim(batch: Sequence[ClaimRequest], *, now: datetime) -> list[ClaimOu
     found = await templates.templates(sorted({request.template_id for request in batch}))
     outcomes = await _refusals(batch, found, now)
     wanted = [
-        Wanted(place, request.member_id, found[request.template_id], request.key)
+        Wanted(place, request.member_id, request.template_id, found[request.template_id].per_member_limit, request.key)
         for place, request in enumerate(batch)
         if place not in outcomes
     ]
     if wanted:
-        outcomes |= await _settle(batch, wanted, now)
+        outcomes |= await _settle(batch, wanted, found, now)
     return [outcomes[place] for place in range(len(batch))]
 
 
@@ -198,33 +198,35 @@ def _refusal(
     return None
 
 
-async def _settle(batch: Sequence[ClaimRequest], wanted: Sequence[Wanted], now: datetime) -> dict[int, ClaimOutcome]:
-    left = await _hold({claim.template.id: claim.template for claim in wanted})
+async def _settle(
+    batch: Sequence[ClaimRequest], wanted: Sequence[Wanted], found: Mapping[int, TemplateView], now: datetime
+) -> dict[int, ClaimOutcome]:
+    left = await _hold({claim.template_id: found[claim.template_id].left for claim in wanted})
     held = await _held({claim.pair for claim in wanted})
     made = rules.plan(wanted, held, left)
-    issued = await _issue(batch, wanted, made, now) if made.issues else {}
+    issued = await _issue(batch, made, found, now) if made.issues else {}
     outcomes: dict[int, ClaimOutcome] = dict(issued)
     for claim in wanted:
         place = claim.place
         if place in made.replays:
             coupon = made.replays[place]
-            outcomes[place] = _claimed(claim, coupon.id, coupon.ordinal, coupon.expires_at, replayed=True)
+            outcomes[place] = _claimed_before(claim, coupon.id, coupon.ordinal, coupon.expires_at)
         elif place in made.repeats:
             first = issued[made.repeats[place]]
-            outcomes[place] = _claimed(claim, first.coupon_id, first.ordinal, first.expires_at, replayed=True)
+            outcomes[place] = _claimed_before(claim, first.coupon_id, first.ordinal, first.expires_at)
         elif place in made.limited:
-            outcomes[place] = LimitReached(limit=claim.template.per_member_limit)
+            outcomes[place] = LimitReached(limit=claim.per_member_limit)
         elif place in made.sold_out:
             outcomes[place] = SoldOut()
     return outcomes
 
 
-async def _hold(wanted: Mapping[int, TemplateView]) -> dict[int, int | None]:
+async def _hold(read: Mapping[int, int | None]) -> dict[int, int | None]:
     """The stock left of each template, held until the unit of work ends, so that limits are counted exactly.
 
     A template that was sold out when read is not held: stock only grows by a marketer's hand.
     """
-    left: dict[int, int | None] = {template_id: template.left for template_id, template in wanted.items()}
+    left = dict(read)
     giving = sorted(template_id for template_id, count in left.items() if count != 0)
     if giving:
         left |= {row["id"]: row["left"] for row in await db.fetch(_HOLD, giving)}
@@ -242,10 +244,9 @@ async def _held(pairs: Iterable[Pair]) -> dict[Pair, list[Held]]:
 
 
 async def _issue(
-    batch: Sequence[ClaimRequest], wanted: Sequence[Wanted], made: Plan, now: datetime
+    batch: Sequence[ClaimRequest], made: Plan, found: Mapping[int, TemplateView], now: datetime
 ) -> dict[int, Claimed]:
     zone = (await program.in_force(now)).terms.calendar
-    found = {claim.template.id: claim.template for claim in wanted}
     ends = {
         template_id: expires_at(
             now, valid_days=found[template_id].valid_days, valid_until=found[template_id].valid_until, zone=zone
@@ -292,12 +293,12 @@ async def _tell(issued: Iterable[Claimed], now: datetime) -> None:
     )
 
 
-def _claimed(claim: Wanted, coupon_id: int, ordinal: int, ends: datetime, *, replayed: bool) -> Claimed:
+def _claimed_before(claim: Wanted, coupon_id: int, ordinal: int, ends: datetime) -> Claimed:
     return Claimed(
         coupon_id=coupon_id,
         member_id=claim.member_id,
-        template_id=claim.template.id,
+        template_id=claim.template_id,
         ordinal=ordinal,
         expires_at=ends,
-        replayed=replayed,
+        replayed=True,
     )
