@@ -83,7 +83,7 @@ async def _announced(process: asyncio.subprocess.Process, log: Path) -> str:
         if process.returncode is not None:
             break
         await asyncio.sleep(0.2)
-    raise AssertionError(f"the product did not start:\n{_said(log)[-4000:]}")
+    raise AssertionError(f"the product did not start:\n{_said(log)[-1500:]}")
 
 
 def _said(log: Path) -> str:

@@ -21,6 +21,8 @@ async function open(store, app) {
   const build = () => buildPage(app, store, sessions, (language) => {
     useLanguage(language);
     build();
+    document.getElementById("language").focus();
+    sessions.of(store.member).refresh().catch(() => {});
   });
   build();
 }

@@ -5,6 +5,7 @@ import { settled } from "./dom.js";
 
 const CHOSEN = "xiaohui.sandbox.people";
 const WIRE_KEPT = 300;
+const LISTEN_AGAIN_MS = 2000;
 
 function emptyScreen() {
   return { next: 0, channels: {}, lines: new Map() };
@@ -116,16 +117,10 @@ export class Store extends EventTarget {
     if (!id) return;
     const screen = this.screen(id);
     const answer = await read(`people/${encodeURIComponent(id)}/screen?since=${screen.next}`);
-    if (answer.next < screen.next) return this._screenAgain(id);
-    screen.next = answer.next;
-    screen.channels = answer.channels;
-    for (const line of answer.lines) screen.lines.set(line.id, line);
+    // Answers may overtake each other; an older one still brings its lines, but not an older state.
+    if (answer.next >= screen.next) Object.assign(screen, { next: answer.next, channels: answer.channels });
+    for (const line of answer.lines) if ((screen.lines.get(line.id)?.rev ?? 0) <= line.rev) screen.lines.set(line.id, line);
     this.tell("screen", { person: id });
-  }
-
-  async _screenAgain(id) {
-    this.screens.set(id, emptyScreen());
-    await this.readScreen(id);
   }
 
   async readWire() {
@@ -182,7 +177,11 @@ export class Store extends EventTarget {
     events.addEventListener("wire", (event) => this._wire(JSON.parse(event.data)));
     events.addEventListener("world", (event) => this._world(JSON.parse(event.data)));
     events.addEventListener("open", () => this._connection(true));
-    events.addEventListener("error", () => this._connection(false));
+    events.addEventListener("error", () => {
+      this._connection(false);
+      // A refused answer ends the stream for good, unlike a lost connection, which the browser tries again by itself.
+      if (events.readyState === EventSource.CLOSED) setTimeout(() => this._listen(), LISTEN_AGAIN_MS);
+    });
   }
 
   _connection(connected) {
@@ -201,6 +200,7 @@ export class Store extends EventTarget {
   }
 
   _readSoon(person) {
+    if (person !== this.member && person !== this.staff) return;
     if (!this._readLater.has(person)) this._readLater.set(person, settled(() => this.readScreen(person).catch(() => {}), 250));
     this._readLater.get(person)();
   }
