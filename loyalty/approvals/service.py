@@ -105,8 +105,12 @@ async def ask(request: Request, principal: StaffPrincipal, *, now: datetime) -> 
     return asked
 
 
-async def settle(public_id: str, principal: StaffPrincipal, *, approve: bool, now: datetime) -> ApprovalView:
+async def settle(
+    public_id: str, principal: StaffPrincipal, *, approve: bool, beneficiary_id: int | None = None, now: datetime
+) -> ApprovalView:
     """Decide a pending approval, once; the caller carries an approved one out.
+
+    `beneficiary_id` is who gains today, when the member it was asked for has become another by a merge.
 
     Raises:
         ApprovalUnknown: it does not exist, or the principal's store is another.
@@ -116,7 +120,7 @@ async def settle(public_id: str, principal: StaffPrincipal, *, approve: bool, no
     asked = await find(public_id)
     if asked is None:
         raise ApprovalUnknown
-    _authorize(principal, asked)
+    _authorize(principal, asked, beneficiary_id or asked.member_id)
     if approve and asked.payload_hash != _hash(asked.kind, asked.payload, asked.amount, asked.member_id):
         raise PayloadChanged
     row = await db.fetch_one(_DECIDE, asked.id, "approved" if approve else "refused", principal.staff_id, now)
@@ -132,8 +136,8 @@ async def expire_due(*, now: datetime, batch_max: int) -> list[ApprovalView]:
     return [view_of(row) for row in await db.fetch(_EXPIRE, now, batch_max)]
 
 
-def _authorize(principal: StaffPrincipal, asked: ApprovalView) -> None:
-    resource = Resource(store_id=asked.store_id, member_id=asked.member_id, requested_by=asked.requested_by)
+def _authorize(principal: StaffPrincipal, asked: ApprovalView, beneficiary_id: int) -> None:
+    resource = Resource(store_id=asked.store_id, member_id=beneficiary_id, requested_by=asked.requested_by)
     try:
         access.authorize(principal, Action.APPROVAL_DECIDE, resource)
     except access.OtherStore:

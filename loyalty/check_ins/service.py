@@ -15,6 +15,7 @@ from loyalty.ledger.service import Asset, Grant, Operation, Posted
 from loyalty.program import queries as program
 from loyalty.program.queries import PublishedTerms
 from loyalty.spine import service as spine
+from loyalty.tiers import service as tiers
 
 _LATEST = """
 SELECT member_id, day, streak FROM check_in
@@ -59,25 +60,27 @@ async def check_in_many(member_ids: Sequence[int], *, now: datetime) -> list[Che
     unique = sorted(set(member_ids))
     seen = await _latest(unique, day)
     fresh = [member_id for member_id in unique if (last := seen.get(member_id)) is None or last.day < day]
-    rewards = {
-        member_id: rules.reward(seen.get(member_id), day, published.terms.check_in) for member_id in fresh
-    }
+    rewards = {member_id: rules.reward(seen.get(member_id), day, published.terms.check_in) for member_id in fresh}
     won = await _insert(rewards, day, now)
     balances = await _pay({member_id: rewards[member_id] for member_id in won}, day, published, now)
+    if published.terms.growth.per_check_in:
+        await tiers.review(won, now=now)
     await spine.record(
         *(
-            CheckedIn(member_id=member_id, at=now, day=day, streak=rewards[member_id].streak,
-                      points=rewards[member_id].points)
+            CheckedIn(
+                member_id=member_id, at=now, day=day, streak=rewards[member_id].streak, points=rewards[member_id].points
+            )
             for member_id in won
         ),
         now=now,
     )
-    views = {
-        member_id: _view(rewards[member_id], day, balances.get(member_id, 0), published) for member_id in won
-    }
+    views = {member_id: _view(rewards[member_id], day, balances.get(member_id, 0), published) for member_id in won}
     streaks = {member_id: last.streak for member_id, last in seen.items() if last.day == day}
     streaks |= {member_id: reward.streak for member_id, reward in rewards.items()}
-    return [views.pop(member_id, None) or _refused(day, streaks.get(member_id)) for member_id in member_ids]
+    return [
+        views.pop(member_id) if member_id in views else _refused(day, streaks.get(member_id))
+        for member_id in member_ids
+    ]
 
 
 async def check_in(member_id: int, *, now: datetime) -> CheckedInView:
@@ -130,8 +133,16 @@ async def _pay(
             if amount:
                 key = f"check_in:{day.isoformat()}:{asset}"
                 batch.append(
-                    Grant(member_id=member_id, asset=asset, amount=amount, key=key, kind="check_in", occurred_at=now,
-                          reason=reason, expires_at=expiry)
+                    Grant(
+                        member_id=member_id,
+                        asset=asset,
+                        amount=amount,
+                        key=key,
+                        kind="check_in",
+                        occurred_at=now,
+                        reason=reason,
+                        expires_at=expiry,
+                    )
                 )
     balances: dict[int, int] = {}
     for operation, outcome in zip(batch, await ledger.post(batch, now=now), strict=True):

@@ -9,6 +9,7 @@ from loyalty import access, db
 from loyalty.access import Action, Limit, Resource, StaffPrincipal
 from loyalty.approvals import service as approvals
 from loyalty.approvals.queries import ApprovalView
+from loyalty.approvals.service import ApprovalUnknown
 from loyalty.audit import service as audit
 from loyalty.clock import business_day
 from loyalty.errors import Conflict, Invalid, unreachable
@@ -37,6 +38,9 @@ SELECT g.id, g.member_id, g.points, g.reason, g.status, g.entry_id, a.public_id 
 FROM point_grant g LEFT JOIN approval a ON a.id = g.approval_id
 LEFT JOIN ledger_entry e ON e.id = g.entry_id AND e.member_id = g.member_id
 WHERE g.staff_id = $1 AND g.key = $2
+"""
+_WAITING = """
+SELECT g.id, g.member_id FROM point_grant g JOIN approval a ON a.id = g.approval_id WHERE a.public_id = $1
 """
 # The row is the day's counter and its lock: grants of one person on one day count one after another.
 _COUNT = """
@@ -119,14 +123,18 @@ async def decide_grant(approval_id: str, principal: StaffPrincipal, *, approve: 
         ApprovalUnknown, AlreadyDecided, ApprovalExpired, PayloadChanged
         Forbidden, OwnRequest, OwnMembership: the principal may not decide this one.
     """
-    decided = await approvals.settle(approval_id, principal, approve=approve, now=now)
+    # The grant follows its member through a merge, the request keeps naming whom it was asked for.
+    waiting = await db.fetch_one(_WAITING, approval_id)
+    if waiting is None:
+        raise ApprovalUnknown
+    beneficiary_id: int = waiting["member_id"]
+    decided = await approvals.settle(approval_id, principal, approve=approve, beneficiary_id=beneficiary_id, now=now)
     if not approve:
         await _close(decided, "refused")
         return decided
     terms = (await program.in_force(now)).terms
-    grant_id: int = decided.payload["grant_id"]
-    reason = {"grant_id": grant_id, "staff_id": decided.requested_by, "approved_by": principal.staff_id}
-    await _post(grant_id, decided.member_id, decided.amount, reason, terms, now)
+    reason = {"grant_id": waiting["id"], "staff_id": decided.requested_by, "approved_by": principal.staff_id}
+    await _post(waiting["id"], beneficiary_id, decided.amount, reason, terms, now)
     return decided
 
 

@@ -14,6 +14,7 @@ from loyalty.approvals.service import AlreadyDecided, ApprovalExpired, ApprovalU
 from loyalty.errors import Forbidden, Refusal
 from loyalty.fsck import queries as fsck
 from loyalty.ledger import queries as ledger
+from loyalty.merges import service as merges
 from loyalty.points import service as points
 from loyalty.points.service import AwaitingApproval, Granted, GrantInvalid, GrantKeyReused, GrantOutcome
 from tests.loyalty.people import guest
@@ -208,6 +209,19 @@ async def test_a_request_that_was_altered_cannot_be_approved() -> None:
         await decide(waiting.approval_id, manager)
     assert (await decide(waiting.approval_id, manager, approve=False)).status == "refused"
     assert await balance(member_id) == 0
+
+
+async def test_a_grant_follows_its_member_through_a_merge_and_so_does_the_refusal_to_serve_oneself() -> None:
+    source_id, target_id, store_id = await guest(), await guest(), await store()
+    manager = await employee(Role.MANAGER, store_id)
+    beneficiary = await employee(Role.MANAGER, store_id, member_id=target_id)
+    waiting = await asked(await employee(Role.CLERK, store_id), source_id)
+    async with db.unit_of_work():
+        await merges.merge(source_id, target_id, reason="link_code", now=NOW)
+    with pytest.raises(OwnMembership):
+        await decide(waiting.approval_id, beneficiary)
+    await decide(waiting.approval_id, manager)
+    assert (await balance(source_id), await balance(target_id)) == (0, 101)
 
 
 async def decide_once(approval_id: str, staff_id: int, store_id: int, approve: bool) -> str:  # noqa: FBT001

@@ -158,6 +158,19 @@ async def test_guessing_stops_after_five_misses_even_for_a_right_code() -> None:
     assert isinstance(await typed(code_of(coupon_id), till, now=NOW + timedelta(minutes=10)), Redeemed)
 
 
+async def test_a_burst_of_thirty_guesses_at_one_moment_counts_like_thirty_in_a_row() -> None:
+    till = await a_till()
+
+    async def guess(number: int) -> str:
+        try:
+            return type(await typed(codes.encode(10**12 + number, use="coupon"), till)).__name__
+        except TooManyMisses as refusal:
+            return type(refusal).__name__
+
+    heard = Counter(await side_by_side(guess(number) for number in range(30)))
+    assert heard == {"CouponUnknown": 5, "TooManyMisses": 25}
+
+
 async def test_a_slip_of_the_hand_is_no_guess_and_asks_no_database() -> None:
     till, code = await a_till(), code_of(await a_coupon())
     wrong = ("0" if code[0] != "0" else "1") + code[1:]

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from loyalty import db
+from loyalty.check_ins import service as check_ins
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant
 from loyalty.program.terms import DEFAULT_LADDER, TierTerms
@@ -40,6 +41,15 @@ async def test_reaching_a_step_raises_with_event_and_notice() -> None:
     assert tuple(notice) == ("tier_raised", "service_notice", "transaction", member_id)
     assert await review(member_id) == []
     assert await db.fetch_value("SELECT count(*) FROM outbox") == 1
+
+
+async def test_the_growth_of_a_check_in_raises_at_once() -> None:
+    member_id = await guest()
+    await grow(member_id, 499)
+    async with db.unit_of_work():
+        await check_ins.check_in(member_id, now=NOW)
+    assert (await queries.standing(member_id, at=NOW)).tier.code == "silver"
+    assert await db.fetch_value("SELECT count(*) FROM outbox WHERE notice = 'tier_raised'") == 1
 
 
 async def test_one_short_of_a_step_raises_nobody() -> None:
