@@ -170,7 +170,7 @@ class Endpoint(Generic[BodyT, QueryT]):
     summary: Summary
     action: Action | None = None
     body: type[BodyT] = NoBody  # type: ignore[assignment]  # a TypeVar cannot have this default before 3.13
-    query: type[QueryT] = NoQuery  # type: ignore[assignment]
+    query: type[QueryT] = NoQuery  # type: ignore[assignment]  # the same
     refusals: tuple[type[Refusal], ...] = ()
     status: int = 200
     rate: Rate = Rate.READ

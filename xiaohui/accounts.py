@@ -12,7 +12,7 @@ from bot.accounts import ChannelAccounts, SmsAccount, TelegramAccount, WechatAcc
 from loyalty.config import ConfigError, Settings
 
 Account = WechatAccount | WecomAccount | TelegramAccount
-Kind = TypeVar("Kind", WechatAccount, WecomAccount, TelegramAccount, SmsAccount)
+Kind = TypeVar("Kind", bound=WechatAccount | WecomAccount | TelegramAccount | SmsAccount)
 
 SECTIONS: Final[Mapping[str, type[Account]]] = {
     "wechat_oa": WechatAccount,
@@ -35,7 +35,9 @@ def read(settings: Settings) -> ChannelAccounts:
     if unknown:
         raise ConfigError(f"channel.{unknown[0]}: unknown; the channels are {', '.join(SECTIONS)}")
     read_sections: dict[str, Any] = {
-        name: tuple(_accounts(name, kind, settings)) for name, kind in SECTIONS.items() if name in settings.channel_sections
+        name: tuple(_accounts(name, kind, settings))
+        for name, kind in SECTIONS.items()
+        if name in settings.channel_sections
     }
     sms = _account("sms", SmsAccount, settings.sms) if settings.sms else None
     return ChannelAccounts(**read_sections, sms=sms)

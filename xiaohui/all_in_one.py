@@ -19,8 +19,8 @@ from loyalty.config import Settings
 from xiaohui import accounts as configured
 from xiaohui import sandboxed
 from xiaohui.demo.seed import seed_once
-from xiaohui.embedded.servers import EmbeddedServers
 from xiaohui.embedded.refusals import CannotStart
+from xiaohui.embedded.servers import EmbeddedServers
 from xiaohui.first_run import DevelopmentSecrets, development_secrets
 from xiaohui.operations import publish_all
 from xiaohui.web import SHUTDOWN_S, create_app, surroundings
@@ -33,7 +33,9 @@ DEMO_MEMBERS: Final = 120
 def run_all(settings: Settings) -> int:
     """Start everything, wait for Ctrl-C, stop everything; the exit status."""
     if settings.is_production:
-        typer.secho("`xiaohui run` 用于开发；生产请用 web 与 worker · run is for development; use web and worker", err=True)
+        typer.secho(
+            "`xiaohui run` 用于开发；生产请用 web 与 worker · run is for development; use web and worker", err=True
+        )
         return 2
     started = time.monotonic()
     made = development_secrets(settings.home)
@@ -101,7 +103,7 @@ async def _serve(settings: Settings, made: DevelopmentSecrets, listening: socket
     seeded = await seed_once(settings.home, members=DEMO_MEMBERS, corp_id=made.keys["corp_id"])
     if seeded:
         _step(f"演示数据：{seeded} 位会员 · demo data: {seeded} members")
-    from scheduler.worker import Worker  # noqa: PLC0415 - loads ARQ
+    from scheduler.worker import Worker
 
     worker = Worker(around.settings, around.channels, sms=around.accounts.sms, http=around.http)
     runner = web.AppRunner(create_app(around, sandbox=sandbox), access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -158,5 +160,3 @@ async def _until_stopped(working: "asyncio.Task[None]") -> None:
     waiting.cancel()
     if working.done() and not stop.is_set():
         working.result()
-
-

@@ -13,7 +13,12 @@ import typer
 
 from loyalty.config import ConfigError, Settings, load
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="小惠 Xiaohui：聊天里的会员系统 · membership in the chat")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="小惠 Xiaohui：聊天里的会员系统 · membership in the chat",
+)
 demo = typer.Typer(no_args_is_help=True, help="演示数据 · demo data")
 channels = typer.Typer(no_args_is_help=True, help="渠道 · channels")
 app.add_typer(demo, name="demo")
@@ -34,13 +39,13 @@ def main() -> None:
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
-    import uvloop  # noqa: PLC0415 - commands that need no loop start faster without it
+    import uvloop
 
     raise typer.Exit(uvloop.run(work()))
 
 
 def _settings() -> Settings:
-    from xiaohui import logs  # noqa: PLC0415
+    from xiaohui import logs
 
     settings = load()
     logs.configure(level=settings.log_level, as_json=settings.is_production)
@@ -50,7 +55,7 @@ def _settings() -> Settings:
 @app.command()
 def run() -> None:
     """全部在一个进程里启动：内置数据库、沙箱、演示数据 · everything in one process, with the sandbox."""
-    from xiaohui.all_in_one import run_all  # noqa: PLC0415
+    from xiaohui.all_in_one import run_all
 
     raise typer.Exit(run_all(_settings()))
 
@@ -58,7 +63,7 @@ def run() -> None:
 @app.command()
 def web(workers: Workers = 1) -> None:
     """网页与回调进程（生产）· the production web process."""
-    from xiaohui.production import serve_web  # noqa: PLC0415
+    from xiaohui.production import serve_web
 
     raise typer.Exit(serve_web(_settings(), workers=workers))
 
@@ -66,7 +71,7 @@ def web(workers: Workers = 1) -> None:
 @app.command()
 def worker() -> None:
     """定时与发送进程（生产）· the production worker process."""
-    from xiaohui.production import serve_worker  # noqa: PLC0415
+    from xiaohui.production import serve_worker
 
     settings = _settings()
     _run(lambda: serve_worker(settings))
@@ -75,7 +80,7 @@ def worker() -> None:
 @app.command()
 def migrate() -> None:
     """更新数据库结构 · bring the schema to this version."""
-    from xiaohui.operations import migrate_schema  # noqa: PLC0415
+    from xiaohui.operations import migrate_schema
 
     settings = _settings()
     raise typer.Exit(asyncio.run(migrate_schema(settings)))
@@ -84,7 +89,7 @@ def migrate() -> None:
 @app.command()
 def check() -> None:
     """检查配置 · check the configuration without touching anything."""
-    from xiaohui.operations import check_configuration  # noqa: PLC0415
+    from xiaohui.operations import check_configuration
 
     raise typer.Exit(check_configuration(load()))
 
@@ -92,7 +97,7 @@ def check() -> None:
 @app.command()
 def doctor() -> None:
     """体检：数据库、Redis、结构、渠道 · look at everything this installation needs and say what is wrong."""
-    from xiaohui.operations import examine  # noqa: PLC0415
+    from xiaohui.operations import examine
 
     settings = load()
     raise typer.Exit(asyncio.run(examine(settings)))
@@ -101,7 +106,7 @@ def doctor() -> None:
 @app.command()
 def fsck() -> None:
     """核对账本不变量 · check the invariants on live data and name the rows that break them."""
-    from xiaohui.operations import check_invariants  # noqa: PLC0415
+    from xiaohui.operations import check_invariants
 
     settings = load()
     raise typer.Exit(asyncio.run(check_invariants(settings)))
@@ -113,7 +118,7 @@ def demo_seed(
     seed: Annotated[int, typer.Option(help="随机种子 · same seed, same data")] = 1,
 ) -> None:
     """写入可信的演示数据，同一种子结果相同 · believable demo data, deterministic."""
-    from xiaohui.operations import seed_demo  # noqa: PLC0415
+    from xiaohui.operations import seed_demo
 
     settings = _settings()
     raise typer.Exit(asyncio.run(seed_demo(settings, members=members, seed=seed)))
@@ -122,7 +127,7 @@ def demo_seed(
 @channels.command("publish")
 def channels_publish() -> None:
     """把菜单、命令与回调地址装到各平台 · install menus, commands and webhooks on the platforms."""
-    from xiaohui.operations import publish_entrances  # noqa: PLC0415
+    from xiaohui.operations import publish_entrances
 
     settings = _settings()
     raise typer.Exit(asyncio.run(publish_entrances(settings)))
@@ -133,10 +138,11 @@ def bench(
     what: Annotated[str, typer.Argument(help="all, echo, check-in, claim, read, ledger")] = "all",
     seconds: Annotated[float, typer.Option(min=0.5, help="每项时长 · seconds per measurement")] = 6.0,
     connections: Annotated[int, typer.Option(min=1, max=1024)] = 128,
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="只输出 JSON · JSON only")] = False,
 ) -> None:
     """同一次运行里的基准与比例 · benchmarks and their ratios, in one run."""
-    from xiaohui.bench.command import measure  # noqa: PLC0415
+    from xiaohui.bench.command import measure
 
     settings = load()
     raise typer.Exit(measure(settings, what=what, seconds=seconds, connections=connections, as_json=as_json))

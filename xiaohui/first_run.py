@@ -7,7 +7,7 @@ that state survives a restart. Production never reads this file.
 import base64
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,9 +28,9 @@ def development_secrets(home: Path) -> DevelopmentSecrets:
     if path.exists():
         return DevelopmentSecrets(**json.loads(path.read_text(encoding="utf-8")))
     home.mkdir(parents=True, exist_ok=True)
-    made = {"secret": secrets.token_hex(32), "keys": _keys()}
-    _write_private(path, made)
-    return DevelopmentSecrets(**made)
+    made = DevelopmentSecrets(secret=secrets.token_hex(32), keys=_keys())
+    _write_private(path, asdict(made))
+    return made
 
 
 def _keys() -> dict[str, str]:

@@ -31,7 +31,7 @@ async def reached(settings: Settings) -> AsyncIterator[Settings]:
     if settings.database_url and settings.redis_url:
         yield _with_secret(settings)
         return
-    from xiaohui.embedded.servers import EmbeddedServers  # noqa: PLC0415 - production needs no embedded servers
+    from xiaohui.embedded.servers import EmbeddedServers
 
     servers = EmbeddedServers(settings.home)
     known = servers.running()
@@ -112,10 +112,14 @@ async def examine(settings: Settings) -> int:
 
 def _examinations(settings: Settings) -> list[Examination]:
     return [
-        Examination("数据库 · database", "检查 XIAOHUI_DATABASE_URL · check XIAOHUI_DATABASE_URL", lambda: _postgres(settings)),
+        Examination(
+            "数据库 · database", "检查 XIAOHUI_DATABASE_URL · check XIAOHUI_DATABASE_URL", lambda: _postgres(settings)
+        ),
         Examination("结构 · schema", "运行 xiaohui migrate · run xiaohui migrate", lambda: _schema(settings)),
         Examination("Redis", "检查 XIAOHUI_REDIS_URL · check XIAOHUI_REDIS_URL", lambda: _redis(settings)),
-        Examination("渠道 · channels", "检查 [[channel.…]] · check the [[channel.…]] tables", lambda: _channels(settings)),
+        Examination(
+            "渠道 · channels", "检查 [[channel.…]] · check the [[channel.…]] tables", lambda: _channels(settings)
+        ),
         Examination("待发消息 · outbox", "启动 xiaohui worker · start xiaohui worker", lambda: _outbox(settings)),
         Examination("账本 · ledger", "运行 xiaohui fsck 查看 · run xiaohui fsck to see", lambda: _ledger(settings)),
     ]
@@ -224,7 +228,7 @@ async def check_invariants(settings: Settings) -> int:
 
 async def seed_demo(settings: Settings, *, members: int, seed: int) -> int:
     """Write demo data; members that the same seed made before are left as they are."""
-    from xiaohui.demo.seed import seed as write  # noqa: PLC0415 - only this command needs it
+    from xiaohui.demo.seed import seed as write
 
     async with _database(settings) as ready:
         corp_id = development_secrets(ready.home).keys["corp_id"]
@@ -246,7 +250,7 @@ async def publish_entrances(settings: Settings) -> int:
 
 async def publish_all(around: Surroundings) -> int:
     """Install the entrances of each channel; how many failed."""
-    from xiaohui.entrances import publish  # noqa: PLC0415 - loads the platform clients
+    from xiaohui.entrances import publish
 
     failed = 0
     for name, account, error in await publish(around):
@@ -256,5 +260,3 @@ async def publish_all(around: Surroundings) -> int:
             failed += 1
             typer.secho(f"  ✗ {name}/{account}：{error}", fg="red")
     return failed
-
-

@@ -102,7 +102,7 @@ async def _web(settings: Settings, listening: socket.socket) -> int:
 
 async def serve_worker(settings: Settings) -> int:
     """Relay, sweeps, sends and journeys until told to stop."""
-    from scheduler.worker import Worker  # noqa: PLC0415 - loads ARQ
+    from scheduler.worker import Worker
 
     _require_servers(settings)
     around = await surroundings(settings, configured.read(settings))

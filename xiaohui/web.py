@@ -1,12 +1,13 @@
 """The web process: callbacks, API and, in development, the sandbox, on one port."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from redis.asyncio import Redis
 
 from bot.accounts import ChannelAccounts
@@ -102,12 +103,9 @@ async def _to_sandbox(_request: web.Request) -> web.StreamResponse:
     raise web.HTTPFound("/sandbox/")
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-def _follow_sandbox_clock(sandbox: web.Application) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _follow_sandbox_clock(sandbox: web.Application) -> Middleware:
     """When somebody moves the sandbox's clock, ours moves with it: expiries and birthdays can be watched."""
-    from bot.sandbox.app import STAGE  # noqa: PLC0415 - production never loads the sandbox
+    from bot.sandbox.app import STAGE
 
     @web.middleware
     async def follow(request: web.Request, handler: Handler) -> web.StreamResponse:

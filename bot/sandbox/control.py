@@ -102,7 +102,7 @@ class Control:
             raise ControlError(400, "bad_value", "name is needed; kind is member or staff")
         seed = {"id": "p" + opaque(8).replace("-", "x"), **texts}
         try:
-            person = self.stage.people.add(PersonSeed(**seed))  # type: ignore[arg-type]
+            person = self.stage.people.add(PersonSeed(**seed))  # type: ignore[arg-type]  # the keys were checked above
         except ValueError as error:
             raise ControlError(400, "bad_value", str(error)) from None
         self._set_flags(person, body)

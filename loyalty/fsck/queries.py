@@ -24,8 +24,7 @@ INVARIANTS: Final = (
         SELECT format('member %s %s: balance %s, postings %s', b.member_id, b.asset, b.available, coalesce(p.total, 0))
         FROM ledger_balance b LEFT JOIN (
             SELECT member_id, asset,
-                   sum(CASE WHEN destination = 'available' THEN amount WHEN source = 'available' THEN -amount ELSE 0 END)
-                       AS total
+                   sum(CASE 'available' WHEN destination THEN amount WHEN source THEN -amount ELSE 0 END) AS total
             FROM ledger_posting GROUP BY member_id, asset
         ) p USING (member_id, asset) WHERE b.available <> coalesce(p.total, 0)
         """,
@@ -45,7 +44,8 @@ INVARIANTS: Final = (
         "lot_equals_postings",
         "what is left of a lot is what was put in less what was taken out",
         """
-        SELECT format('lot %s of member %s: remaining %s, postings %s', l.id, l.member_id, l.remaining, coalesce(p.total, 0))
+        SELECT format('lot %s of member %s: remaining %s, postings %s',
+                      l.id, l.member_id, l.remaining, coalesce(p.total, 0))
         FROM ledger_lot l LEFT JOIN (
             SELECT lot_id, sum(CASE WHEN destination = 'available' THEN amount ELSE -amount END) AS total
             FROM ledger_posting WHERE lot_id IS NOT NULL GROUP BY lot_id
@@ -59,8 +59,7 @@ INVARIANTS: Final = (
         SELECT format('entry %s of member %s: delta %s, postings %s', e.id, e.member_id, e.delta, coalesce(p.total, 0))
         FROM ledger_entry e LEFT JOIN (
             SELECT entry_id,
-                   sum(CASE WHEN destination = 'available' THEN amount WHEN source = 'available' THEN -amount ELSE 0 END)
-                       AS total
+                   sum(CASE 'available' WHEN destination THEN amount WHEN source THEN -amount ELSE 0 END) AS total
             FROM ledger_posting GROUP BY entry_id
         ) p ON p.entry_id = e.id WHERE e.delta <> coalesce(p.total, 0)
         """,

@@ -72,17 +72,31 @@ async def reserve_many(source: str, deliveries: Sequence[Delivery], *, now: date
     """
     keys = [_fitting(delivery.key) for delivery in deliveries]
     unique = dict(zip(keys, deliveries, strict=True))
-    won = {row["key"] for row in await db.fetch(
-        _RESERVE, source, list(unique), [d.fingerprint for d in unique.values()], [d.kind for d in unique.values()], now
-    )}
+    won = {
+        row["key"]
+        for row in await db.fetch(
+            _RESERVE,
+            source,
+            list(unique),
+            [d.fingerprint for d in unique.values()],
+            [d.kind for d in unique.values()],
+            now,
+        )
+    }
     known = await _answers(source, [key for key in unique if key not in won], unique)
-    return [FIRST if key in won and not won.discard(key) else Repeat(known.get(key)) for key in keys]
+    reservations: list[Reservation] = []
+    for key in keys:
+        reservations.append(FIRST if key in won else Repeat(known.get(key)))
+        won.discard(key)
+    return reservations
 
 
 async def _answers(source: str, keys: Sequence[str], asked: Mapping[str, Delivery]) -> Mapping[str, Any]:
     if not keys:
         return {}
-    rows = await db.fetch("SELECT key, fingerprint, answer FROM inbox WHERE source = $1 AND key = ANY($2)", source, keys)
+    rows = await db.fetch(
+        "SELECT key, fingerprint, answer FROM inbox WHERE source = $1 AND key = ANY($2)", source, keys
+    )
     for row in rows:
         fingerprint = asked[row["key"]].fingerprint
         if fingerprint is not None and row["fingerprint"] is not None and row["fingerprint"] != fingerprint:

@@ -313,7 +313,7 @@ def _change_lot(made: Plan, lot_id: int, amount: int) -> None:
     made.lot_changes[lot_id] = made.lot_changes.get(lot_id, 0) + amount
 
 
-def _post(  # noqa: PLR0913 - a posting has this many facts
+def _post(
     made: Plan,
     operation: Operation,
     source: Account,
@@ -342,7 +342,7 @@ def _post(  # noqa: PLR0913 - a posting has this many facts
     )
 
 
-def _book(  # noqa: PLR0913 - an entry has this many facts
+def _book(
     made: Plan,
     operation: Operation,
     wallet: Wallet,

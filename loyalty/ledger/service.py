@@ -136,7 +136,7 @@ SELECT id, member_id, key FROM entry
 """
 
 
-async def open_accounts(member_ids: Sequence[int], *, now: datetime) -> None:  # noqa: ARG001 - verbs take their time
+async def open_accounts(member_ids: Sequence[int], *, now: datetime) -> None:
     """Create the balance rows of new members, so that a first spend has a row to be refused by."""
     await db.execute(_OPEN, list(member_ids), [asset.value for asset in Asset])
 
@@ -326,7 +326,7 @@ async def move_lots(source_id: int, target_id: int, *, key: str, now: datetime) 
     batch: list[Operation] = []
     moved: dict[Asset, int] = {}
     for asset in Asset:
-        live = [lot for lot in wallets[source_id, asset].lots if lot.is_live(now)]
+        live = sorted((lot for lot in wallets[source_id, asset].lots if lot.is_live(now)), key=Lot.order)
         moved[asset] = sum(lot.remaining for lot in live)
         batch += _moves(source_id, target_id, asset, live, key=key, now=now)
     for outcome in await post(batch, now=now):

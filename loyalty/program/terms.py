@@ -4,6 +4,7 @@ One published version is one validated document; its JSON Schema feeds the conso
 number is a new version with its own date, never a deploy, and past facts keep the version they had.
 """
 
+from itertools import pairwise
 from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
@@ -110,7 +111,7 @@ class Terms(_Part):
     @model_validator(mode="after")
     def _ladder_rises(self) -> Self:
         steps = [tier.growth_from for tier in self.tiers]
-        if not steps or steps[0] != 0 or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+        if not steps or steps[0] != 0 or any(a >= b for a, b in pairwise(steps)):
             raise ValueError("tiers start at growth_from = 0 and rise strictly")
         return self
 

@@ -66,7 +66,7 @@ class Api:
             sent["Authorization"] = f"Bearer {self.token}"
         if method != "GET":
             sent["Idempotency-Key"] = key or secrets.token_hex(8)
-        sending = {"json": body} if body is not None else {}
+        sending: dict[str, Any] = {"json": body} if body is not None else {}
         async with self.client.request(method, path, headers=sent, allow_redirects=False, **sending) as response:
             content = await response.read()
             is_json = "json" in response.content_type

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-SURNAMES: Final = "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗郑梁谢宋唐许邓冯韩曹曾彭萧蔡潘田董袁于余叶蒋杜苏魏程吕丁沈任姚卢傅钟姜崔谭廖范汪陆金石戴贾韦夏邱方侯邹熊孟秦白江阎薛尹段雷黎史龙陶贺顾毛郝龚邵万钱严赖覃洪武莫孔"
+SURNAMES: Final = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗郑梁谢宋唐许邓冯韩曹曾彭萧蔡潘田董袁于余叶蒋杜苏魏程吕丁沈任姚卢傅"
+    "钟姜崔谭廖范汪陆金石戴贾韦夏邱方侯邹熊孟秦白江阎薛尹段雷黎史龙陶贺顾毛郝龚邵万钱严赖覃洪武莫孔"
+)
 COMPOUND_SURNAMES: Final = ("欧阳", "司马", "上官", "诸葛")
 GIVEN: Final = "一诺子涵雨桐欣怡梓萱思远浩然宇轩俊杰佳怡晓明小满安然清秋若溪景行知夏云舒文博嘉树书瑶沐阳亦辰"
 SHOPS: Final = (
@@ -16,6 +19,7 @@ SHOPS: Final = (
 )
 GOODS: Final = (("茉莉奶绿", 1800), ("龙井鲜奶茶", 2200), ("桂花乌龙", 1600), ("芝士杨梅", 2800), ("现烤可颂", 1500))
 COMPOUND_SHARE: Final = 0.02
+PHONE_SHARE: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def person(number: int, seed: int) -> DemoPerson:
     return DemoPerson(
         openid=f"demo-{seed}-{number:08d}",
         name=surname + given,
-        phone=f"+86139{(seed * 7 + number) % 10**8:08d}" if dice.random() < 0.8 else None,  # noqa: PLR2004
+        phone=f"+86139{(seed * 7 + number) % 10**8:08d}" if dice.random() < PHONE_SHARE else None,
         birthday=date(dice.randint(1965, 2006), dice.randint(1, 12), dice.randint(1, 28)),
         activity=dice.betavariate(1.2, 3.5),
     )
@@ -57,7 +61,7 @@ def person(number: int, seed: int) -> DemoPerson:
 
 def sales(number: int, who: DemoPerson, seed: int, now: datetime) -> list[DemoSale]:
     """The person's visits of the last 120 days."""
-    dice = random.Random(f"{seed}:{number}:sales")  # noqa: S311
+    dice = random.Random(f"{seed}:{number}:sales")  # noqa: S311 - the same
     made = []
     for visit in range(int(who.activity * 24)):
         bought = [dice.choice(GOODS) for _ in range(dice.choice((1, 1, 2, 3)))]

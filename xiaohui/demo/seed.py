@@ -135,11 +135,7 @@ async def _coupons(now: datetime) -> None:
 async def _people(numbers: range, seed: int, stores: Sequence[int], now: datetime) -> int:
     who = [people.person(number, seed) for number in numbers]
     found = await identity.resolve_many([_contact(person) for person in who], now=now)
-    fresh = [
-        (number, person, known)
-        for number, person, known in zip(numbers, who, found, strict=True)
-        if known.is_new
-    ]
+    fresh = [(number, person, known) for number, person, known in zip(numbers, who, found, strict=True) if known.is_new]
     for _, person, known in fresh:
         await _register(person, known, now)
     sales = [
@@ -180,7 +176,8 @@ async def _register(person: DemoPerson, known: Person, now: datetime) -> None:
 async def _claim_welcome(member_ids: Sequence[int], now: datetime) -> None:
     template = await templates.by_code("welcome10")
     if template is not None and member_ids:
-        requests = [coupons.ClaimRequest(member_id=member_id, template_id=template.id, key="demo") for member_id in member_ids[::2]]
+        requests = [
+            coupons.ClaimRequest(member_id=member_id, template_id=template.id, key="demo")
+            for member_id in member_ids[::2]
+        ]
         await coupons.claim(requests, now=now)
-
-

@@ -225,8 +225,10 @@ async def test_transfers_in_opposite_directions_keep_the_sum_and_never_deadlock(
     await posted(*(grant(100, "k", member_id=n) for n in range(1, 11)))
 
     async def swap(n: int) -> None:
-        pair = [spend(1, f"t{n}", member_id=n % 10 + 1), grant(1, f"t{n}", member_id=(n * 7) % 10 + 1)]
-        pair[1] = grant(1, f"g{n}", member_id=(n * 7) % 10 + 1)
+        pair: list[ledger.Operation] = [
+            spend(1, f"t{n}", member_id=n % 10 + 1),
+            grant(1, f"g{n}", member_id=(n * 7) % 10 + 1),
+        ]
         async with db.unit_of_work():
             outcomes = await ledger.post(pair if n % 2 else pair[::-1], now=JAN_10)
         assert all(isinstance(outcome, Posted) for outcome in outcomes)
