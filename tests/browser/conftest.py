@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.conftest import Servers
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = os.environ  # noqa: TID251 - the product is started as a user starts it, in a changed environment
+ENVIRONMENT = os.environ
 CHROMIUM = ENVIRONMENT.get("XIAOHUI_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--headless",
@@ -46,9 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def address(servers: Servers, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The product's data folder."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+async def address(servers: Servers, database_url: str, home: Path) -> AsyncIterator[str]:
     """Where the running product's phones page is; it stops as Ctrl-C stops it."""
-    home = tmp_path_factory.mktemp("home")
     # An empty file of its own, so that nobody's xiaohui.toml takes part.
     settings = home / "empty.toml"
     settings.touch()
@@ -110,6 +115,12 @@ class Control:
         async with self._session.request(method, f"{self._address}control/{path}", json=body) as answer:
             assert answer.ok, await answer.text()
             return await answer.json()
+
+    async def platform(self, path: str, body: dict[str, Any], *, bearer: str = "") -> Any:
+        """What a platform answers when somebody uses its API as the product does."""
+        headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        async with self._session.post(f"{self._address}platform/{path}", json=body, headers=headers) as answer:
+            return await answer.json(content_type=None)
 
     async def newcomer(self) -> str:
         """Somebody who was never here; their id."""
