@@ -35,6 +35,7 @@ CHINESE_IN_CODE: Final = {
     "bot/sandbox": "the sandbox is a town of people and platforms who speak Chinese",
     "bot/wx_template_fields.py": "the shape of an amount that the platform accepts",
     "handlers/intent*.py": "what people type is matched here",
+    "handlers/staff_serving.py": "the shape of amounts that clerks type",
     "handlers/render.py": "the mark-up of templates knows full-width colons",
     "loyalty/datarights/rules.py": "what stays after erasure names its law; full-width forms of what spreadsheets run",
     "loyalty/migrations/0001_initial.py": "generated; descriptions of tables",
@@ -59,6 +60,7 @@ STARTS_TASKS: Final = {
     "bot/sandbox": "the other side; it has no units of work",
     "loyalty/group_commit.py": "one writer serves many callers, outside any unit of work",
     "miniapp_api/app.py": "watches the loop's lag",
+    "scheduler/outbox.py": "sends side by side; each send has units of work of its own",
     "scheduler/worker.py": "tends duties",
     "xiaohui": "composes the processes",
 }
