@@ -1,13 +1,28 @@
 """Channel accounts as configured in TOML: `[[channel.wechat_oa]]`, `[[channel.wechat_mini]]`, `[[channel.wecom]]`, `[[channel.telegram]]`."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 CALLBACK_WINDOW_S_DEFAULT = 300
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeTemplate:
+    """A platform's message template for one of our notices. `fields` fills each of the template's fields
+    (`thing1`, `date2`) with the fact of that name; `page` is what a tap opens."""
+
+    template_id: str
+    fields: Mapping[str, str]
+    page: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WechatAccount:
-    """An official account or a mini-program; `plain_mode` accepts unencrypted callbacks (development only)."""
+    """An official account or a mini-program; `plain_mode` accepts unencrypted callbacks (development only).
+
+    `templates` are template messages (模板消息, 公众号 only) and `subscriptions` are subscribe messages
+    (订阅消息), both by the name of the notice that they carry.
+    """
 
     account: str
     app_id: str
@@ -17,6 +32,8 @@ class WechatAccount:
     api_base: str = "https://api.weixin.qq.com"
     callback_window_s: int = CALLBACK_WINDOW_S_DEFAULT
     plain_mode: bool = False
+    templates: Mapping[str, NoticeTemplate] = field(default_factory=dict)
+    subscriptions: Mapping[str, NoticeTemplate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

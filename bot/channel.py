@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
+from bot.accounts import NoticeTemplate
 from handlers.messages import ChannelName, Inbound, Reply
 
 
@@ -160,6 +161,15 @@ class FollowsUp(Protocol):
 
     def follow_ups(self, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
         """What must still be sent after `answer(reply, to=to)`. Equal arguments give equal `client_message_id`s."""
+        ...
+
+
+@runtime_checkable
+class NeedsTemplates(Protocol):
+    """A channel that reaches people outside a conversation only by templates registered with its platform."""
+
+    def template_for(self, notice: str, route: str) -> NoticeTemplate | None:
+        """The template configured for `notice` on `route`; None when the account has none."""
         ...
 
 

@@ -44,6 +44,7 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "info"
     config_path: Path | None = None
+    failpoints: str = ""
 
     @property
     def is_production(self) -> bool:
@@ -106,6 +107,7 @@ def _settings(env: Mapping[str, str], document: Mapping[str, Any], path: Path | 
         trusted_proxies=tuple(str(item) for item in document.get("trusted_proxies", ())),
         log_level=value("XIAOHUI_LOG_LEVEL", "log_level") or "info",
         config_path=path,
+        failpoints=env.get("XIAOHUI_FAILPOINTS", ""),
     )
 
 
@@ -137,5 +139,7 @@ def _refuse_unsafe(settings: Settings) -> None:
     missing = [name for name, value in required.items() if not value]
     if missing:
         raise ConfigError(f"production needs {', '.join(missing)}: set them in the environment or in the TOML file")
+    if settings.failpoints:
+        raise ConfigError("XIAOHUI_FAILPOINTS: failpoints make processes die and are for tests only")
     if settings.sandbox:
         raise ConfigError("sandbox: the sandbox cannot be switched on in production")

@@ -48,6 +48,7 @@ MODEL_MODULES: Final = (
     "loyalty.purchases.models",
     "loyalty.reach.models",
     "loyalty.refunds.models",
+    "loyalty.rounds.models",
     "loyalty.sessions.models",
     "loyalty.spine.models",
     "loyalty.staff.models",

@@ -1,20 +1,30 @@
-"""Every duty of the worker, one row each."""
+"""Every duty of the worker, one row each: its name (bells ring it), how often it looks, what it does."""
 
 from datetime import timedelta
 from typing import Final
 
-from loyalty import db
-from loyalty.outbox import service as outbox
-from scheduler.duty import Duty, Hands
+from scheduler import journeys, outbox, relay
+from scheduler.duty import Duty
+from scheduler.sweeps import birthdays, coupon_expiry, forgetting, points_expiry, reminders, settling
 
-BATCH: Final = 500
+SECOND: Final = timedelta(seconds=1)
+MINUTE: Final = timedelta(minutes=1)
+HOUR: Final = timedelta(hours=1)
 
-
-async def settle_lost_leases(_hands: Hands) -> bool:
-    """Messages whose sender died while sending become unknown."""
-    now = await db.now()
-    async with db.unit_of_work():
-        return await outbox.settle_lost_leases(now=now, batch_max=BATCH) == BATCH
-
-
-DUTIES: Final = (Duty("outbox_leases", timedelta(seconds=15), settle_lost_leases),)
+DUTIES: Final = (
+    Duty("relay", 1 * SECOND, relay.relay),
+    Duty("outbox", 1 * SECOND, outbox.send_due),
+    Duty("journeys", 2 * SECOND, journeys.advance),
+    Duty("outbox_leases", 10 * SECOND, outbox.settle_lost_leases),
+    Duty("outbox_measures", 10 * SECOND, outbox.measure),
+    Duty("points_expiry", 1 * MINUTE, points_expiry.run),
+    Duty("coupon_expiry", 1 * MINUTE, coupon_expiry.run),
+    Duty("birthdays", 5 * MINUTE, birthdays.run),
+    Duty("points_reminders", 5 * MINUTE, reminders.points),
+    Duty("coupon_reminders", 5 * MINUTE, reminders.coupon),
+    Duty("approvals", 1 * MINUTE, settling.approvals),
+    Duty("phone_claims", 1 * MINUTE, settling.claimed_phones),
+    Duty("late_merges", 1 * MINUTE, settling.late_merges),
+    Duty("minors", 1 * HOUR, settling.grown_up),
+    Duty("forgetting", 10 * MINUTE, forgetting.run),
+)

@@ -1,25 +1,20 @@
 """A duty: something that is looked at whenever its bell rings and at least every so often."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from bot.accounts import SmsAccount
-from bot.channel import Channel
-from bot.http import PlatformHttp
-from handlers.messages import ChannelName
+from bot.outbound import Outbound
 
 
 @dataclass(frozen=True, slots=True)
 class Hands:
     """What a duty may need beside the database: the ways out of this process."""
 
-    channels: Mapping[tuple[ChannelName, str], Channel]
-    http: PlatformHttp
-    sms: SmsAccount | None = None
-    public_url: str = ""
-    state: dict[str, Any] | None = None
+    outbound: Outbound
+
+
+Run = Callable[[Hands], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +23,4 @@ class Duty:
 
     name: str
     every: timedelta
-    run: Callable[[Hands], Awaitable[bool]]
+    run: Run

@@ -20,8 +20,10 @@ from prometheus_client import Counter, Gauge
 from bot.accounts import SmsAccount
 from bot.channel import Channel
 from bot.http import PlatformHttp
+from bot.outbound import Outbound
+from bot.sms.provider import HttpSms
 from handlers.messages import ChannelName
-from loyalty import bell
+from loyalty import bell, failpoints
 from loyalty.config import Settings
 from scheduler.duties import DUTIES
 from scheduler.duty import Duty, Hands
@@ -63,8 +65,9 @@ class Worker:
         http: PlatformHttp,
         duties: Sequence[Duty] = DUTIES,
     ) -> None:
+        failpoints.arm(failpoints.parse(settings.failpoints))
         self._redis_url = settings.redis_url
-        self._hands = Hands(channels=channels, http=http, sms=sms, public_url=settings.public_url, state={})
+        self._hands = Hands(Outbound(channels, sms=HttpSms(sms, http) if sms else None))
         self._duties = duties
         self._bells = {duty.name: asyncio.Event() for duty in duties}
         self._stopping = asyncio.Event()

@@ -8,7 +8,15 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from bot.accounts import ChannelAccounts, SmsAccount, TelegramAccount, WechatAccount, WecomAccount
+from bot.accounts import (
+    ChannelAccounts,
+    NoticeTemplate,
+    SmsAccount,
+    TelegramAccount,
+    WechatAccount,
+    WecomAccount,
+)
+from bot.send_policies import POLICIES
 from loyalty.config import ConfigError, Settings
 
 Account = WechatAccount | WecomAccount | TelegramAccount
@@ -22,6 +30,7 @@ SECTIONS: Final[Mapping[str, type[Account]]] = {
 }
 ACCOUNT_NAME: Final = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 AES_KEY_CHARACTERS: Final = 43
+TEMPLATE_TABLES: Final = frozenset({"templates", "subscriptions"})
 
 
 def read(settings: Settings) -> ChannelAccounts:
@@ -66,18 +75,41 @@ def _account(where: str, kind: type[Kind], table: Mapping[str, Any]) -> Kind:
     for key, field in known.items():
         if key in table:
             values[key] = _typed(f"{where}.{key}", table[key], field)
-        elif field.default is MISSING:
+        elif field.default is MISSING and field.default_factory is MISSING:
             raise ConfigError(f"{where}.{key}: missing")
     return kind(**values)
 
 
 def _typed(where: str, value: Any, field: Field[Any]) -> Any:
+    if field.name in TEMPLATE_TABLES:
+        return _templates(where, value)
     wanted = {int: int, str: str, bool: bool}[field.type] if isinstance(field.type, type) else str
     if wanted is int and isinstance(value, str) and value.isdigit():
         return int(value)
     if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: expected {wanted.__name__}, found {type(value).__name__}")
     return value
+
+
+def _templates(where: str, value: Any) -> Mapping[str, NoticeTemplate]:
+    """`[channel.wechat_oa.templates.tier_raised]`: a platform's template id with our facts for its fields."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{where}: expected tables, one per notice, see docs/configuration.md")
+    templates: dict[str, NoticeTemplate] = {}
+    for notice, table in value.items():
+        if notice not in POLICIES:
+            raise ConfigError(f"{where}.{notice}: unknown notice; known are {', '.join(POLICIES)}")
+        at = f"{where}.{notice}"
+        if not isinstance(table, Mapping) or not isinstance(table.get("id"), str):
+            raise ConfigError(f"{at}.id: the platform's template id")
+        unknown = sorted(set(table) - {"id", "fields", "page"})
+        if unknown:
+            raise ConfigError(f"{at}.{unknown[0]}: unknown setting; known are id, fields, page")
+        fields_ = table.get("fields", {})
+        if not isinstance(fields_, Mapping) or not all(isinstance(fact, str) for fact in fields_.values()):
+            raise ConfigError(f'{at}.fields: a table such as {{ thing1 = "tier", date2 = "today" }}')
+        templates[notice] = NoticeTemplate(table["id"], dict(fields_), str(table.get("page", "")))
+    return templates
 
 
 def _check(where: str, account: Account, settings: Settings) -> None:

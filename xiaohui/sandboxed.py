@@ -1,11 +1,12 @@
 """The development accounts: the same keys given to the product and to the sandbox it talks to."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
 from aiohttp import web
 
-from bot.accounts import ChannelAccounts, SmsAccount, TelegramAccount, WechatAccount, WecomAccount
+from bot.accounts import ChannelAccounts, NoticeTemplate, SmsAccount, TelegramAccount, WechatAccount, WecomAccount
 from bot.sandbox import config as play
 from bot.sandbox.app import create_sandbox
 from xiaohui.first_run import DevelopmentSecrets
@@ -26,6 +27,8 @@ def accounts(made: DevelopmentSecrets, base: str) -> ChannelAccounts:
             token=keys[f"{name}_token"],
             encoding_aes_key=keys[f"{name}_aes_key"],
             api_base=f"{platform}/wechat",
+            templates=OA_TEMPLATES if name == "oa" else {},
+            subscriptions=SUBSCRIPTIONS[name],
         )
 
     return ChannelAccounts(
@@ -81,10 +84,22 @@ def sandbox(ours: ChannelAccounts, base: str, state: Path) -> web.Application:
             ),
             sms=(play.SmsAccount(api_key=ours.sms.api_key),) if ours.sms else (),
             people=PEOPLE,
+            templates=tuple(_templates(oa)) + tuple(_templates(mini)),
             public_base=f"{base}/sandbox",
             state_folder=state,
         )
     )
+
+
+def _templates(account: WechatAccount) -> Iterator[play.TemplateSeed]:
+    for table in (account.templates, account.subscriptions):
+        for notice, template in table.items():
+            yield play.TemplateSeed(
+                template_id=template.template_id,
+                title=TITLES[notice],
+                keys=tuple(template.fields),
+                app_id=account.app_id,
+            )
 
 
 def _wechat(channel: Literal["wechat_oa", "wechat_mini"], ours: WechatAccount, base: str) -> play.WechatAccount:
@@ -98,6 +113,24 @@ def _wechat(channel: Literal["wechat_oa", "wechat_mini"], ours: WechatAccount, b
     )
 
 
+TITLES: Final = {
+    "tier_raised": "会员等级变更通知",
+    "points_expiring": "积分到期提醒",
+    "coupon_expiring": "优惠券到期提醒",
+    "birthday": "会员生日祝福",
+}
+OA_TEMPLATES: Final = {
+    "tier_raised": NoticeTemplate("sandbox-template-tier", {"thing1": "brand", "thing2": "tier", "date3": "today"}),
+}
+SUBSCRIPTIONS: Final = {
+    name: {
+        "tier_raised": NoticeTemplate(f"sandbox-{name}-tier", {"thing1": "tier", "date2": "today"}),
+        "points_expiring": NoticeTemplate(f"sandbox-{name}-points", {"number1": "points", "date2": "last_day"}),
+        "coupon_expiring": NoticeTemplate(f"sandbox-{name}-coupons", {"number1": "count", "date2": "last_day"}),
+        "birthday": NoticeTemplate(f"sandbox-{name}-birthday", {"thing1": "brand", "number2": "points"}),
+    }
+    for name in ("oa", "mini")
+}
 PEOPLE: Final = (
     play.PersonSeed(id="lin", name="林小满", phone="+8613800000001"),
     play.PersonSeed(id="wang", name="王一诺", phone="+8613800000002"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.accounts import WechatAccount
+from bot.accounts import NoticeTemplate, WechatAccount
 from bot.channel import Delivery, Handshake, Outgoing, RawRequest, RawResponse, Rejected, RejectReason, SendResult
 from bot.http import PlatformHttp
 from bot.tokens import TokenFactory
@@ -29,7 +29,12 @@ class WechatMiniProgram:
         self.account = account.account
         self.app_id = account.app_id
         self.client = MiniProgramClient(account, http, tokens)
+        self._subscriptions = account.subscriptions
         self._callbacks = WechatCallbacks(account, Addressee(self.name, account.account, account.app_id))
+
+    def template_for(self, notice: str, route: str) -> NoticeTemplate | None:
+        """The template configured for `notice` on `route`."""
+        return self._subscriptions.get(notice) if route == SUBSCRIBE else None
 
     def open(self, request: RawRequest) -> Handshake | Delivery:
         """Verify, then decode XML or JSON. Raises `Forged` or `Malformed`."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.accounts import WechatAccount
+from bot.accounts import NoticeTemplate, WechatAccount
 from bot.channel import Delivery, Handshake, Outgoing, RawRequest, RawResponse, Rejected, RejectReason, SendResult
 from bot.http import PlatformHttp
 from bot.tokens import TokenFactory
@@ -31,8 +31,13 @@ class WechatOfficialAccount:
         self.account = account.account
         self.app_id = account.app_id
         self.client = OfficialAccountClient(account, http, tokens)
+        self._templates = {TEMPLATE: account.templates, SUBSCRIBE: account.subscriptions}
         self._plain_mode = account.plain_mode
         self._callbacks = WechatCallbacks(account, Addressee(self.name, account.account, account.app_id))
+
+    def template_for(self, notice: str, route: str) -> NoticeTemplate | None:
+        """The template configured for `notice` on `route`."""
+        return self._templates.get(route, {}).get(notice)
 
     def open(self, request: RawRequest) -> Handshake | Delivery:
         """Verify, then decode. Raises `Forged` or `Malformed`."""

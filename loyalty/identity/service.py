@@ -378,3 +378,12 @@ async def _tell_linked(merged: Merged, *, now: datetime) -> None:
         give_up_at=now + TELL_WITHIN,
     )
     await outbox.queue(notice, now=now)
+
+
+async def forget_link_codes(*, now: datetime, batch_max: int) -> int:
+    """Drop link codes that are over, at most `batch_max`; how many went."""
+    return await db.execute(
+        "DELETE FROM link_code WHERE code_hash IN (SELECT code_hash FROM link_code WHERE expires_at <= $1 LIMIT $2)",
+        now,
+        batch_max,
+    )

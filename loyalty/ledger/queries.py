@@ -149,3 +149,29 @@ def _movement(row: db.Row) -> Movement:
         reason=orjson.loads(row["reason"]),
         occurred_at=row["occurred_at"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Units of one member that end soon; `expires_at` is when the first of them does."""
+
+    member_id: int
+    units: int
+    expires_at: datetime
+
+
+async def ending(
+    asset: Asset, *, after: datetime, until: datetime, after_member: int = 0, limit: int = 500
+) -> list[Ending]:
+    """Members of whom units end in (after, until], by member; page on with the last member."""
+    rows = await db.fetch(
+        "SELECT member_id, sum(remaining)::bigint AS units, min(expires_at) AS expires_at FROM ledger_lot"
+        " WHERE asset = $1 AND remaining > 0 AND state = 'active' AND expires_at > $2 AND expires_at <= $3"
+        " AND member_id > $4 GROUP BY member_id ORDER BY member_id LIMIT $5",
+        asset.value,
+        after,
+        until,
+        after_member,
+        limit,
+    )
+    return [Ending(row["member_id"], row["units"], row["expires_at"]) for row in rows]

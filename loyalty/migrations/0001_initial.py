@@ -166,6 +166,18 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='DailyRound',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('name', fields.CharField(max_length=40)),
+                ('day', fields.DateField()),
+                ('after_id', fields.BigIntField(default=0)),
+                ('done_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'daily_round', 'app': 'loyalty', 'unique_together': (('name', 'day'),), 'pk_attr': 'id', 'table_description': 'One round of one business day: how far it came, so that it goes on there after a crash.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='DataRequest',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

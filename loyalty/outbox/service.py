@@ -1,7 +1,8 @@
 """What goes out: queued with its cause, leased by a sender, finished with one of three outcomes.
 
 Accepted and rejected are answers of the platform; unknown means that the request may have been carried
-out. A lease that ran out while sending is unknown, never silently sent again.
+out. `sending` is written and committed before the network is touched: a sender that died before it sent
+nothing, and the message is queued again; one that died after it may have, and the outcome is unknown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,11 @@ import orjson
 
 from loyalty import bell, db
 
+FinalStatus = Literal["accepted", "rejected", "unknown", "suppressed", "expired"]
 SendClass = Literal["service_notice", "marketing", "staff"]
 TRANSACTION: Final = "transaction"
+MARKETING: Final = "marketing"
+"""The purpose of marketing: consent is asked for the channel that would carry it, when it would."""
 
 _QUEUE = """
 INSERT INTO outbox (key, member_id, staff_id, identity_id, send_class, purpose, notice, params, status, attempts,
@@ -34,6 +38,17 @@ WHERE id IN (
     ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 RETURNING id, key, member_id, staff_id, identity_id, send_class, purpose, notice, params, attempts, epoch, due_at, give_up_at
+"""
+_SETTLE = """
+UPDATE outbox SET
+    status = CASE status WHEN 'leased' THEN 'queued' ELSE 'unknown' END,
+    code = 'lease_lost',
+    finished_at = CASE status WHEN 'sending' THEN $1::timestamptz END,
+    lease_until = NULL
+WHERE id IN (
+    SELECT id FROM outbox WHERE status IN ('leased', 'sending') AND lease_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+RETURNING status
 """
 
 
@@ -77,7 +92,7 @@ class Claimed:
 class Finish:
     """What became of a message and by which way it went."""
 
-    status: Literal["accepted", "rejected", "unknown", "suppressed", "expired"]
+    status: FinalStatus
     channel: str | None = None
     account: str | None = None
     route: str | None = None
@@ -113,11 +128,26 @@ async def claim_due(*, now: datetime, batch_max: int, lease: timedelta) -> list[
     return sorted(claimed, key=lambda message: (message.due_at, message.id))
 
 
+async def begin(message: Claimed, *, channel: str, account: str, route: str) -> bool:
+    """Commit this before the platform is called; False when the lease was lost, and nothing may be sent."""
+    begun = await db.execute(
+        "UPDATE outbox SET status = 'sending', channel = $3, account = $4, route = $5"
+        " WHERE id = $1 AND epoch = $2 AND status IN ('leased', 'sending')",
+        message.id,
+        message.epoch,
+        channel,
+        account,
+        route,
+    )
+    return begun == 1
+
+
 async def finish(message: Claimed, outcome: Finish, *, now: datetime) -> bool:
     """Record the outcome; False when the lease was lost to another sender meanwhile."""
     done = await db.execute(
-        "UPDATE outbox SET status = $3, channel = $4, account = $5, route = $6, platform_message_id = $7, code = $8,"
-        " finished_at = $9, lease_until = NULL WHERE id = $1 AND epoch = $2 AND status = 'leased'",
+        "UPDATE outbox SET status = $3, channel = coalesce($4, channel), account = coalesce($5, account),"
+        " route = coalesce($6, route), platform_message_id = $7, code = $8, finished_at = $9, lease_until = NULL"
+        " WHERE id = $1 AND epoch = $2 AND status IN ('leased', 'sending')",
         message.id,
         message.epoch,
         outcome.status,
@@ -125,7 +155,7 @@ async def finish(message: Claimed, outcome: Finish, *, now: datetime) -> bool:
         outcome.account,
         outcome.route,
         outcome.platform_message_id,
-        outcome.code,
+        outcome.code[:40] if outcome.code else None,
         now,
     )
     return done == 1
@@ -135,23 +165,30 @@ async def retry_at(message: Claimed, due_at: datetime, *, code: str) -> bool:
     """Put a refused message back until `due_at`; False when the lease was lost."""
     done = await db.execute(
         "UPDATE outbox SET status = 'queued', due_at = $3, code = $4, lease_until = NULL"
-        " WHERE id = $1 AND epoch = $2 AND status = 'leased'",
+        " WHERE id = $1 AND epoch = $2 AND status IN ('leased', 'sending')",
         message.id,
         message.epoch,
         due_at,
-        code,
+        code[:40],
     )
     return done == 1
 
 
-async def settle_lost_leases(*, now: datetime, batch_max: int) -> int:
-    """Messages whose sender died while sending become unknown; how many."""
-    return await db.execute(
-        "UPDATE outbox SET status = 'unknown', code = 'lease_lost', finished_at = $1, lease_until = NULL WHERE id IN ("
-        "SELECT id FROM outbox WHERE status = 'leased' AND lease_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)",
-        now,
-        batch_max,
-    )
+@dataclass(frozen=True, slots=True)
+class LostLeases:
+    """What became of messages whose sender died: queued again, or of unknown outcome."""
+
+    requeued: int
+    unknown: int
+
+
+async def settle_lost_leases(*, now: datetime, batch_max: int) -> LostLeases:
+    """Messages that were leased and not begun are queued again; those that were being sent become unknown."""
+    rows = await db.fetch(_SETTLE, now, batch_max)
+    requeued = sum(row["status"] == "queued" for row in rows)
+    if requeued:
+        bell.ring("outbox")
+    return LostLeases(requeued, len(rows) - requeued)
 
 
 async def withdraw(member_ids: Sequence[int], *, now: datetime) -> int:

@@ -7,9 +7,12 @@ minute). Numbers change without notice; the platform's refusal (45015, 45047) co
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
+
+from loyalty.program.terms import QuietHours
 
 
 class Act(StrEnum):
@@ -34,3 +37,16 @@ OPENINGS: Final[Mapping[tuple[str, Act], Opening]] = {
     ("wechat_mini", Act.MESSAGE): Opening(5, timedelta(hours=48)),
     ("wechat_mini", Act.ENTER): Opening(2, timedelta(minutes=1)),
 }
+
+
+def quiet_until(at: datetime, quiet: QuietHours, zone: ZoneInfo) -> datetime | None:
+    """The end of the quiet hours that `at` falls into, in the programme's zone; None outside of them."""
+    local = at.astimezone(zone)
+    start, end = quiet.start_hour, quiet.end_hour
+    if start == end:
+        return None
+    is_quiet = start <= local.hour < end if start < end else local.hour >= start or local.hour < end
+    if not is_quiet:
+        return None
+    ends_on = local.date() + timedelta(days=1 if start > end and local.hour >= start else 0)
+    return datetime(ends_on.year, ends_on.month, ends_on.day, end, tzinfo=zone)

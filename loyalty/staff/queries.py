@@ -63,6 +63,12 @@ async def card(staff_id: int) -> StaffView | None:
     return rows[0] if rows else None
 
 
+async def contact(staff_id: int) -> tuple[str, str] | None:
+    """Corp and WeCom user id of an active member of staff, to write to; None once they left."""
+    row = await db.fetch_one("SELECT corp_id, user_id FROM staff WHERE id = $1 AND status = 'active'", staff_id)
+    return None if row is None else (row["corp_id"], row["user_id"])
+
+
 async def colleagues(store_id: int) -> list[StaffView]:
     """The active staff of one store."""
     return await _cards("WHERE staff.store_id = $1 AND staff.status = 'active'", store_id)

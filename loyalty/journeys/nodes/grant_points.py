@@ -1,0 +1,36 @@
+"""Give points, once per run and whatever is retried: the ledger key is the run's own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from loyalty.expiry import end_of_month_rule
+from loyalty.journeys.moves import Moment, Move, Run
+from loyalty.ledger.operations import Asset, Grant
+from loyalty.program.terms import Terms
+
+
+@dataclass(frozen=True, slots=True)
+class GrantPoints:
+    """`points` reads the amount from the terms; `key` names the gift within the member's ledger."""
+
+    points: Callable[[Terms], int]
+    key: Callable[[Run], str]
+    kind: str
+
+    def decide(self, run: Run, moment: Moment) -> Move:
+        """Give and go on; nothing to give is no gift."""
+        points = self.points(moment.terms)
+        if not points:
+            return Move(data={"points": 0})
+        months = moment.terms.points.expiry_months
+        grant = Grant(
+            member_id=run.member_id,
+            asset=Asset.POINTS,
+            amount=points,
+            key=self.key(run),
+            kind=self.kind,
+            reason={"journey": run.journey, "run_id": run.id},
+            occurred_at=moment.now,
+            expires_at=end_of_month_rule(moment.now, months=months, zone=moment.terms.calendar),
+        )
+        return Move(grants=(grant,), data={"points": points})

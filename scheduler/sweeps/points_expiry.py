@@ -1,0 +1,29 @@
+"""Points whose time is over leave the books. Spending never waits for it: a dead lot is unusable at once."""
+
+from typing import Final
+
+from loyalty import db, failpoints, turns
+from loyalty.events import PointsExpired
+from loyalty.ledger import service as ledger
+from loyalty.spine import service as spine
+from scheduler.duty import Hands
+
+BATCH: Final = 500
+
+
+async def run(_hands: Hands) -> bool:
+    """One batch of lots, each with its event."""
+    now = await db.now()
+    async with db.unit_of_work():
+        if not await turns.take("points_expiry"):
+            return False
+        expired = await ledger.expire_due(now=now, batch_max=BATCH)
+        await spine.record(
+            *(
+                PointsExpired(member_id=member_id, at=now, points=-posted.delta, balance=posted.balance)
+                for member_id, posted in expired
+            ),
+            now=now,
+        )
+        await failpoints.reach("sweep.batch")
+    return len(expired) == BATCH
