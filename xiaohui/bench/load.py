@@ -14,12 +14,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import uvloop
 
 _LENGTH: Final = struct.Struct(">I")
 _HEAD_END: Final = b"\r\n\r\n"
+OVERTIME_S: Final = 10.0
+"""How long after the end a connection may still wait for its last answer; then it counts as failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,7 @@ class _Connection(asyncio.Protocol):
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows for the type checker
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:
@@ -108,14 +109,14 @@ class _Connection(asyncio.Protocol):
             self.closed.set_result(None)
 
     def _send(self) -> None:
-        assert self._transport is not None  # noqa: S101 - set when connected
+        transport = cast("asyncio.Transport", self._transport)
         request = self._run.next()
         if request is None:
             self._sent_at = 0.0
-            self._transport.close()
+            transport.close()
             return
         self._sent_at = time.perf_counter()
-        self._transport.write(request)
+        transport.write(request)
 
 
 def _content_length(head: bytes) -> int:
@@ -131,7 +132,8 @@ async def run(host: str, port: int, requests: Sequence[bytes], *, connections: i
     shared = _Run(cycle(requests) if repeat else iter(requests), started + seconds)
     loop = asyncio.get_running_loop()
     opened = [await loop.create_connection(lambda: _Connection(shared), host, port) for _ in range(connections)]
-    await asyncio.gather(*(connection.closed for _, connection in opened))
+    _, waiting = await asyncio.wait([connection.closed for _, connection in opened], timeout=seconds + OVERTIME_S)
+    shared.failed += len(waiting)
     return _report(shared, time.perf_counter() - started)
 
 

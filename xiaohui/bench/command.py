@@ -1,0 +1,187 @@
+"""`xiaohui bench`: everything in one run on one machine, each figure as a ratio to a yardstick of the same run."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from loyalty import clock, db, vault
+from loyalty.config import Settings
+from xiaohui.bench import ledger, members, prepared, stage
+from xiaohui.bench.load import Report
+from xiaohui.bench.stage import Stage
+
+WARM_UP_S: Final = 1.0
+PER_SECOND_EXPECTED: Final = 6000
+ASKED: Final = {"check-in": 0.10, "read": 0.25, "ledger": 5.0}
+
+
+@dataclass(slots=True)
+class Results:
+    """What one run measured: raw reports by name, and ratios to the yardstick."""
+
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The settings of one run."""
+
+    seconds: float
+    connections: int
+
+
+def measure(settings: Settings, *, what: str, seconds: float, connections: int, as_json: bool) -> int:
+    """Measure `what`; 0 when every figure is as asked and every answer was right, else 1."""
+    run = Run(seconds, connections)
+    with stage.servers(settings) as ready, stage.folder() as where:
+        at = asyncio.run(stage.create_database(ready, where))
+        try:
+            results = _measure(at, what, run)
+        finally:
+            asyncio.run(stage.drop_database(ready, at))
+    _show(results, run, as_json=as_json)
+    return 1 if results.problems else 0
+
+
+def _measure(at: Stage, what: str, run: Run) -> Results:
+    results = Results()
+    wanted = set(MEASURES) if what == "all" else {what}
+    if wanted & {"check-in", "claim", "read"} or what == "echo":
+        _echo(at, run, results)
+    for name, work in MEASURES.items():
+        if name in wanted:
+            work(at, run, results)
+    for name, least in ASKED.items():
+        if name in results.ratios and results.ratios[name] < least:
+            results.problems.append(f"{name}: {results.ratios[name]:.2f} is below the asked {least:.2f}")
+    return results
+
+
+def _echo(at: Stage, run: Run, results: Results) -> None:
+    port = stage.free_port()
+    body = b"x" * 600
+    with stage.processes(["xiaohui.bench.echo", str(port)], port, 1, dict(_environment(at, port))):
+        requests = [prepared.http("POST", "/echo", body=body)]
+        stage.drive(at.folder, port, requests, connections=run.connections, seconds=WARM_UP_S, repeat=True)
+        report = stage.drive(
+            at.folder, port, requests, connections=run.connections, seconds=run.seconds, repeat=True
+        )
+    results.reports["echo"] = asdict(report)
+
+
+def _product(at: Stage, run: Run, requests: Sequence[bytes], *, repeat: bool, processes: int = 1) -> Report:
+    port = stage.free_port()
+    with stage.processes(["xiaohui.bench.server"], port, processes, _environment(at, port)):
+        warm = requests[: len(requests) // 10] if not repeat else requests
+        stage.drive(at.folder, port, warm, connections=run.connections, seconds=WARM_UP_S, repeat=repeat)
+        rest = requests[len(requests) // 10 :] if not repeat else requests
+        return stage.drive(
+            at.folder, port, rest, connections=run.connections, seconds=run.seconds, repeat=repeat
+        )
+
+
+def _environment(at: Stage, port: int) -> dict[str, str]:
+    return {
+        **os.environ,  # noqa: TID251 - handed on to a process of our own
+        "XIAOHUI_CONFIG": "xiaohui.toml",
+        "XIAOHUI_DATABASE_URL": at.database_url,
+        "XIAOHUI_REDIS_URL": at.redis_url,
+        "XIAOHUI_SECRET": at.secret,
+        "XIAOHUI_HOME": str(at.folder),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+    }
+
+
+def _check_in(at: Stage, run: Run, results: Results) -> None:
+    count = int(run.seconds * PER_SECOND_EXPECTED)
+    openids = asyncio.run(_with(at, members.known(count)))
+    requests = prepared.check_in_messages(openids, at=clock.wall())
+    report = _product(at, run, requests, repeat=False)
+    _record(results, "check-in", report)
+    rows = asyncio.run(_with(at, db.fetch_value("SELECT count(*) FROM check_in")))
+    if report.statuses.get("200", 0) > rows:
+        results.problems.append(f"check-in: {report.statuses} answered, {rows} check-ins stored")
+
+
+def _read(at: Stage, run: Run, results: Results) -> None:
+    tokens = asyncio.run(_with(at, members.logged_in(1000)))
+    _record(results, "read", _product(at, run, prepared.reads(tokens), repeat=True))
+
+
+def _claim(at: Stage, run: Run, results: Results) -> None:
+    count = int(run.seconds * PER_SECOND_EXPECTED)
+    tokens, template = asyncio.run(_with(at, members.with_template(count, stock=count * 2)))
+    report = _product(at, run, prepared.claims(tokens, template), repeat=False)
+    _record(results, "claim", report)
+    rows = asyncio.run(_with(at, db.fetch_value("SELECT count(*) FROM coupon")))
+    if report.statuses.get("201", 0) > rows:
+        results.problems.append(f"claim: {report.statuses} answered, {rows} coupons stored")
+
+
+def _ledger(at: Stage, run: Run, results: Results) -> None:
+    async def work() -> ledger.LedgerReport:
+        ids = await members.accounts(2000)
+        return await ledger.measure(ids, seconds=run.seconds, now=clock.now())
+
+    report = asyncio.run(_with(at, work()))
+    results.reports["ledger"] = asdict(report)
+    results.ratios["ledger"] = round(report.ratio, 2)
+
+
+def _record(results: Results, name: str, report: Report) -> None:
+    results.reports[name] = asdict(report)
+    results.ratios[name] = round(report.per_second / results.reports["echo"]["per_second"], 3)
+    wrong = {status: count for status, count in report.statuses.items() if not status.startswith("2")}
+    if wrong or report.failed:
+        results.problems.append(f"{name}: {wrong or ''} {report.failed} connections failed")
+
+
+MEASURES: Final[dict[str, Callable[[Stage, Run, Results], None]]] = {
+    "check-in": _check_in,
+    "claim": _claim,
+    "read": _read,
+    "ledger": _ledger,
+}
+
+
+async def _with(at: Stage, work: Any) -> Any:
+    vault.unlock(at.secret.encode())
+    await db.connect(at.database_url, pool_size=20)
+    try:
+        return await work
+    finally:
+        await db.disconnect()
+
+
+def _show(results: Results, run: Run, *, as_json: bool) -> None:
+    document = {"connections": run.connections, "seconds": run.seconds, **asdict(results)}
+    if as_json:
+        print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the command's output
+        return
+    table = Table("", "次/秒 · per s", "p50 ms", "p99 ms", "比例 · ratio", "要求 · asked")
+    for name, report in results.reports.items():
+        asked = ASKED.get(name)
+        rate = report.get("per_second", report.get("batched_per_second", 0.0))
+        table.add_row(
+            name,
+            f"{rate:,.0f}",
+            str(report.get("p50_ms", "")),
+            str(report.get("p99_ms", "")),
+            f"{results.ratios[name]:.2f}" if name in results.ratios else "1.00",
+            f"≥ {asked}" if asked else "",
+        )
+    console = Console()
+    console.print(table)
+    for problem in results.problems:
+        console.print(f"✗ {problem}", style="red")
+    print(json.dumps(document, ensure_ascii=False))  # noqa: T201
+

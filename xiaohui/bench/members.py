@@ -1,0 +1,76 @@
+"""Members for a benchmark, made through the product's own verbs."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from loyalty import clock, db
+from loyalty.access import SystemPrincipal
+from loyalty.coupon_templates import service as coupon_templates
+from loyalty.coupon_templates.rules import AmountOff, NewTemplate
+from loyalty.identity import service as identity
+from loyalty.identity.service import Contact
+from loyalty.sessions import service as sessions
+from xiaohui.bench.prepared import ACCOUNT
+
+CHUNK: Final = 1000
+BENCH: Final = SystemPrincipal(name="bench")
+
+
+async def _members(prefix: str, count: int) -> list[tuple[str, int]]:
+    """`count` members known by openid."""
+    found: list[tuple[str, int]] = []
+    for start in range(0, count, CHUNK):
+        openids = [f"o{prefix}{number:08d}" for number in range(start, min(start + CHUNK, count))]
+        contacts = [
+            Contact(channel="wechat_oa", account=ACCOUNT.account, app_id=ACCOUNT.app_id, external_id=openid)
+            for openid in openids
+        ]
+        async with db.unit_of_work():
+            people = await identity.resolve_many(contacts, now=clock.now())
+        found += [(openid, person.member_id) for openid, person in zip(openids, people, strict=True)]
+    return found
+
+
+async def known(count: int) -> list[str]:
+    """Openids of members who have written before."""
+    return [openid for openid, _ in await _members("check", count)]
+
+
+async def accounts(count: int) -> list[int]:
+    """Member ids with open accounts."""
+    return [member_id for _, member_id in await _members("ledger", count)]
+
+
+async def logged_in(count: int) -> list[str]:
+    """Session tokens of as many members."""
+    return await _tokens([member_id for _, member_id in await _members("read", count)])
+
+
+async def with_template(count: int, *, stock: int) -> tuple[list[str], str]:
+    """Session tokens, and a coupon template they may claim once each."""
+    now = clock.now()
+    async with db.unit_of_work():
+        await coupon_templates.create_template(
+            NewTemplate(
+                code="bench",
+                name={"zh-CN": "压测券", "en": "Benchmark coupon"},
+                worth=AmountOff(off_fen=100),
+                stock=stock,
+                claim_from=now - timedelta(days=1),
+                valid_days=30,
+            ),
+            principal=BENCH,
+            now=now,
+        )
+    return await _tokens([member_id for _, member_id in await _members("claim", count)]), "bench"
+
+
+async def _tokens(member_ids: Sequence[int]) -> list[str]:
+    tokens: list[str] = []
+    for start in range(0, len(member_ids), CHUNK):
+        async with db.unit_of_work():
+            for member_id in member_ids[start : start + CHUNK]:
+                opened = await sessions.open_for_member(member_id, identity_id=None, now=clock.now())
+                tokens.append(opened.token)
+    return tokens
