@@ -10,6 +10,8 @@ from loyalty.check_ins.service import AlreadyCheckedIn
 
 async def run_many(chats: Sequence[Chat]) -> list[Reply]:
     """Check in everybody who said so."""
+    if not chats:
+        return []
     outcomes = await check_ins.check_in_many([chat.member_id for chat in chats], now=chats[0].now)
     return [_answer(chat, outcome) for chat, outcome in zip(chats, outcomes, strict=True)]
 

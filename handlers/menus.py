@@ -1,9 +1,13 @@
 """The permanent entrances: the official account's menu, Telegram's commands, the clerk's menu."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from handlers.messages import MenuItem
 from handlers.render import environment
+
+CAMERA: Final = "camera"
 
 
 def official_account(public_url: str) -> Sequence[MenuItem]:
@@ -22,17 +26,21 @@ def telegram(public_url: str) -> Mapping[str, Sequence[MenuItem]]:
 
 
 def _menu(name: str, locale: str, public_url: str) -> list[MenuItem]:
-    """Read `text | key or address | command` lines; indented lines are children of the one above."""
+    """Read `text | key or address | command | camera` lines; indented lines are children of the one above."""
     text = environment().get_template(f"menus/{locale}/{name}.j2").render(public_url=public_url)
     items: list[MenuItem] = []
     for line in filter(str.strip, text.splitlines()):
-        label, target, command = [part.strip() for part in f"{line}||".split("|")[:3]]
+        label, target, command, how = [part.strip() for part in f"{line}|||".split("|")[:4]]
         is_page = target.startswith("http")
         item = MenuItem(
-            text=label, key="" if is_page else target, url=target if is_page else None, command=command
+            text=label,
+            key="" if is_page else target,
+            url=target if is_page else None,
+            command=command,
+            camera=how == CAMERA,
         )
         if line.startswith("  ") and items:
-            parent = items.pop()
-            item = MenuItem(text=parent.text, key=parent.key, url=parent.url, children=(*parent.children, item))
-        items.append(item)
+            items[-1] = replace(items[-1], children=(*items[-1].children, item))
+        else:
+            items.append(item)
     return items

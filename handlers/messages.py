@@ -96,6 +96,8 @@ class Media:
 
 
 class SubscribeChoice(StrEnum):
+    """One answer for one template."""
+
     ACCEPT = "accept"
     REJECT = "reject"
 

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from handlers import intents, refusals, routes, stored_reply
+from handlers import intents, platform, refusals, routes, scenes, staff_desk, stored_reply, welcome
 from handlers.chat import Chat, StaffChat
+from handlers.intents import UNSURE
 from handlers.messages import (
     AuthorisationRevoked,
     CardPressed,
@@ -34,6 +35,8 @@ from handlers.messages import (
     Unhandled,
 )
 from loyalty import clock, db
+from loyalty.access import Resource
+from loyalty.audit import service as audit
 from loyalty.dialogues import service as dialogues
 from loyalty.errors import Refusal
 from loyalty.group_commit import GroupCommit
@@ -66,7 +69,11 @@ class Router:
         """Answer one message, once: a repeat of its key gets the first answer again."""
         name = route_of(inbound)
         if name in routes.BURSTS and inbound.sender.kind is SenderKind.MEMBER:
-            return await self._burst(inbound, name).submit(inbound)
+            try:
+                return await self._burst(inbound, name).submit(inbound)
+            except Refusal:
+                # Alone, a refusal is undone to its savepoint and answered.
+                return await db.retried(lambda: self._alone(inbound, name))
         return await db.retried(lambda: self._alone(inbound, name))
 
     async def drain(self) -> None:
@@ -107,16 +114,16 @@ async def _answered(
     firsts = [m for m, reserved in zip(batch, reservations, strict=True) if isinstance(reserved, inbox.First)]
     replies = dict(zip((m.key for m in firsts), await speak(firsts, now) if firsts else [], strict=True))
     await inbox.keep_answers(source, {key: stored_reply.to_json(reply) for key, reply in replies.items()})
-    return [
-        _answer(replies.get(message.key), reserved) for message, reserved in zip(batch, reservations, strict=True)
-    ]
+    return [_answer(replies.get(message.key), reserved) for message, reserved in zip(batch, reservations, strict=True)]
 
 
 def _answer(fresh: Reply | None, reserved: inbox.Reservation) -> Answer:
     if isinstance(reserved, inbox.First) or reserved.answer is None:
         return Answer(fresh or Reply(), repeated=not isinstance(reserved, inbox.First))
     return Answer(
-        stored_reply.from_json(reserved.answer), repeated=True, followed_up=stored_reply.was_followed_up(reserved.answer)
+        stored_reply.from_json(reserved.answer),
+        repeated=True,
+        followed_up=stored_reply.was_followed_up(reserved.answer),
     )
 
 
@@ -131,13 +138,14 @@ async def _one(inbound: Inbound, name: str, now: datetime) -> Reply:
         async with db.attempt():
             return await _speaker(inbound, name, now)
     except Refusal as refusal:
-        return refusals.reply(refusal, inbound.sender.locale)
+        zone = (await program.in_force(now)).terms.calendar
+        return refusals.reply(refusal, inbound.sender.locale, zone)
 
 
 async def _speaker(inbound: Inbound, name: str, now: datetime) -> Reply:
     match inbound.sender.kind:
         case SenderKind.PLATFORM:
-            return await routes.PLATFORM[name](inbound, now)
+            return await routes.PLATFORM.get(name, platform.unhandled)(inbound, now)
         case SenderKind.STAFF:
             return await _staff(inbound, name, now)
         case SenderKind.MEMBER:
@@ -152,9 +160,20 @@ async def _members(batch: Sequence[Inbound], name: str, now: datetime) -> list[R
         Chat(inbound=message, person=person, published=published, now=now, rest=_rest(message))
         for message, person in zip(batch, people, strict=True)
     ]
-    if name in routes.BURSTS:
-        return await routes.BURSTS[name](chats)
-    return [await _member(chat, name) for chat in chats]
+    if name not in routes.BURSTS:
+        return [await _member(chat, name) for chat in chats]
+    # Words that sound like the burst's may be the answer to a question; those are looked at one by one.
+    asked = [chat for chat in chats if chat.person.in_dialogue and routes.is_free(chat.inbound, for_staff=False)]
+    answers = iter(await routes.BURSTS[name]([chat for chat in chats if chat not in asked]))
+    return [await _asked(chat, name) if chat in asked else next(answers) for chat in chats]
+
+
+async def _asked(chat: Chat, name: str) -> Reply:
+    try:
+        async with db.attempt():
+            return await _member(chat, name)
+    except Refusal as refusal:
+        return chat.refuse(refusal)
 
 
 async def _member(chat: Chat, name: str) -> Reply:
@@ -162,7 +181,9 @@ async def _member(chat: Chat, name: str) -> Reply:
         key = dialogues.key_of(chat.person.identity_id)
         chat = replace(chat, dialogue=await dialogues.get(key, now=chat.now))
         name = routes.continued(chat, name)
-    return await routes.MEMBER[name](chat)
+    if name in routes.BURSTS:
+        return (await routes.BURSTS[name]([chat]))[0]
+    return await routes.MEMBER.get(name, welcome.unhandled)(chat)
 
 
 async def _staff(inbound: Inbound, name: str, now: datetime) -> Reply:
@@ -177,7 +198,18 @@ async def _staff(inbound: Inbound, name: str, now: datetime) -> Reply:
         rest=_rest(inbound),
         dialogue=await dialogues.get(dialogues.key_of_staff(principal.staff_id), now=now),
     )
-    return await routes.STAFF[routes.continued_by_staff(chat, name)](chat)
+    return await _serving(chat, routes.continued_by_staff(chat, name))
+
+
+async def _serving(chat: StaffChat, name: str) -> Reply:
+    """What staff are refused is on record too, after their deed itself was undone."""
+    try:
+        async with db.attempt():
+            return await routes.STAFF.get(name, staff_desk.unhandled)(chat)
+    except Refusal as refusal:
+        here = Resource(store_id=chat.staff.store_id, member_id=chat.serving)
+        await audit.record_refusal(chat.staff, f"chat.{name}", refusal, resource=here, now=chat.now)
+        return chat.refuse(refusal)
 
 
 def _contact(inbound: Inbound) -> Contact:
@@ -189,7 +221,7 @@ def _contact(inbound: Inbound) -> Contact:
         external_id=sender.external_id,
         union_id=sender.union_id,
         locale=sender.locale,
-        scene=inbound.content.scene if isinstance(inbound.content, Follow | Scan) else None,
+        scene=scenes.kept(inbound.content.scene) if isinstance(inbound.content, Follow | Scan) else None,
     )
 
 
@@ -216,11 +248,14 @@ def _act(content: Content) -> Act | None:
 
 def route_of(inbound: Inbound) -> str:
     """The conversation that a message belongs to, from the message alone."""
+    for_staff = inbound.sender.kind is SenderKind.STAFF
     match inbound.content:
         case Text(text):
-            return intents.recognise(text, for_staff=inbound.sender.kind is SenderKind.STAFF).route
-        case Click(key):
-            return key.split(":", 1)[0]
+            return intents.recognise(text, for_staff=for_staff).route
+        case Click(key=key) | CardPressed(key=key):
+            # Buttons outlive the version that sent them, and what comes back is the client's word.
+            name = key.split(":", 1)[0]
+            return name if name in (routes.STAFF if for_staff else routes.MEMBER) or name in routes.BURSTS else UNSURE
         case other:
             return EVENT_ROUTES[type(other)]
 
@@ -238,7 +273,6 @@ EVENT_ROUTES: dict[type, str] = {
     CustomerAdded: "customer_added",
     CustomerRemoved: "customer_removed",
     StaffChanged: "staff_changed",
-    CardPressed: "card_pressed",
     Unhandled: "unhandled",
 }
 
@@ -248,7 +282,7 @@ def _rest(inbound: Inbound) -> str:
     match inbound.content:
         case Text(text):
             return intents.recognise(text, for_staff=inbound.sender.kind is SenderKind.STAFF).rest
-        case Click(key):
+        case Click(key=key) | CardPressed(key=key):
             return key.partition(":")[2]
         case _:
             return ""
@@ -256,4 +290,3 @@ def _rest(inbound: Inbound) -> str:
 
 def _kind(content: Content) -> str:
     return content.kind[:40] if isinstance(content, Unhandled) else EVENT_ROUTES.get(type(content), "message")
-

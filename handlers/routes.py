@@ -4,31 +4,130 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from handlers import check_in, help, platform, points, welcome
+from handlers import (
+    check_in,
+    coupons,
+    guidance,
+    intents,
+    joining,
+    linking,
+    membership,
+    my_data,
+    platform,
+    points,
+    preferences,
+    profile,
+    staff_desk,
+    staff_finding,
+    staff_serving,
+    welcome,
+)
 from handlers.chat import Chat, StaffChat
-from handlers.messages import Inbound, Reply
+from handlers.messages import Inbound, Reply, Text
 
 BURSTS: Final[Mapping[str, Callable[[Sequence[Chat]], Awaitable[list[Reply]]]]] = {
     "check_in": check_in.run_many,
 }
 MEMBER: Final[Mapping[str, Callable[[Chat], Awaitable[Reply]]]] = {
+    "check_in_rules": guidance.check_in_rules,
     "points": points.run,
-    "help": help.run,
-    "fallback": help.fallback,
+    "points_why": points.why,
+    "points_rules": points.rules,
+    "points_missing": points.missing,
+    "coupons": coupons.mine,
+    "coupon": coupons.show,
+    "coupon_rules": guidance.coupon_rules,
+    "coupons_claimable": coupons.claimable,
+    "claim": coupons.claim,
+    "tier": membership.tier,
+    "purchases": membership.recent_purchases,
+    "member_code": membership.code,
+    "join": joining.start,
+    "agree": joining.agree,
+    "agree_plain": joining.agree_plain,
+    "bind_phone": joining.ask_phone,
+    "resend_code": joining.resend,
+    "claim_number": joining.claim_number,
+    "keep_number": joining.keep_number,
+    joining.ROUTE: joining.answer,
+    "shared_contact": joining.shared_contact,
+    "profile": profile.run,
+    "set_name": profile.ask_name,
+    "set_birthday": profile.ask_birthday,
+    profile.ROUTE: profile.answer,
+    "link": linking.run,
+    "link_redeem": linking.redeem,
+    linking.ROUTE: linking.redeem,
+    "preferences": preferences.run,
+    "unsubscribe": preferences.unsubscribe,
+    "resubscribe": preferences.resubscribe,
+    "allow": preferences.allow,
+    "deny": preferences.deny,
+    "my_data": my_data.run,
+    "export_data": my_data.export,
+    "close_account": my_data.close,
+    "close_confirmed": my_data.close_confirmed,
+    my_data.ROUTE: my_data.answer,
+    "help": guidance.run,
+    "human": guidance.human,
+    "thanks": guidance.thanks,
+    "media": guidance.media,
+    "cancel": guidance.cancel,
+    "fallback": guidance.fallback,
+    "unhandled": welcome.unhandled,
     "welcome": welcome.run,
+    "scan": welcome.scan,
+    "enter": welcome.enter,
+    "grants": welcome.grants,
     "farewell": welcome.farewell,
 }
-STAFF: Final[Mapping[str, Callable[[StaffChat], Awaitable[Reply]]]] = {}
+STAFF: Final[Mapping[str, Callable[[StaffChat], Awaitable[Reply]]]] = {
+    "find": staff_finding.find,
+    "register": staff_finding.register,
+    "member": staff_finding.show_again,
+    "scan": staff_serving.scan,
+    "purchase": staff_serving.purchase,
+    "redeem": staff_serving.redeem,
+    "take": staff_serving.redeem_button,
+    "undo_redeem": staff_serving.undo_redeem,
+    "grant": staff_serving.grant,
+    "serving": staff_serving.answer,
+    "approvals": staff_desk.waiting,
+    "approve": staff_desk.approve,
+    "refuse": staff_desk.refuse,
+    "today": staff_desk.today,
+    "help": staff_desk.guide,
+    "welcome": staff_desk.guide,
+    "done": staff_desk.done,
+    "cancel": staff_desk.cancel,
+    "media": staff_desk.fallback,
+    "fallback": staff_desk.fallback,
+    "enter": staff_desk.silent,
+    "farewell": staff_desk.silent,
+    "unhandled": staff_desk.unhandled,
+}
 PLATFORM: Final[Mapping[str, Callable[[Inbound, datetime], Awaitable[Reply]]]] = {
+    "send_report": platform.send_report,
+    "authorisation_revoked": platform.authorisation_revoked,
+    "customer_added": platform.customer_added,
+    "customer_removed": platform.customer_removed,
+    "staff_changed": platform.staff_changed,
     "unhandled": platform.unhandled,
 }
 
 
 def continued(chat: Chat, name: str) -> str:
-    """The route of free text inside a dialogue: the dialogue's own; a command keeps its own."""
-    return chat.dialogue.name if chat.dialogue is not None and name == "fallback" else name
+    """The route of free text inside a dialogue: the dialogue's own; an exact command keeps its own, so that
+    nobody is held by a question, and a name or a reason is not mistaken for a wish."""
+    return chat.dialogue.name if chat.dialogue is not None and is_free(chat.inbound, for_staff=False) else name
 
 
 def continued_by_staff(chat: StaffChat, name: str) -> str:
     """The same for staff."""
-    return chat.dialogue.name if chat.dialogue is not None and name == "fallback" else name
+    return chat.dialogue.name if chat.dialogue is not None and is_free(chat.inbound, for_staff=True) else name
+
+
+def is_free(inbound: Inbound, *, for_staff: bool) -> bool:
+    """True for words that may answer a question: no button, and no command by themselves."""
+    content = inbound.content
+    return isinstance(content, Text) and not intents.recognise(content.text, for_staff=for_staff).exact

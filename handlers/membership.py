@@ -1,0 +1,41 @@
+"""What a member is here: tier and the way to the next one, purchases, and the code that tills ask for."""
+
+from typing import Final
+
+from handlers.chat import Chat
+from handlers.messages import Reply
+from loyalty.member_codes import service as member_codes
+from loyalty.purchases import queries as purchases
+from loyalty.tiers import queries as tiers
+from loyalty.tiers.queries import Standing
+
+_PURCHASES_SHOWN: Final = 5
+_BAR_LENGTH: Final = 10
+
+
+async def tier(chat: Chat) -> Reply:
+    """The tier, its worth, and what is missing to the next."""
+    standing = await tiers.standing(chat.member_id, at=chat.now)
+    return chat.say("tier", standing=standing, bar=progress(standing))
+
+
+async def recent_purchases(chat: Chat) -> Reply:
+    """The last purchases with what they brought."""
+    found = await purchases.recent(chat.member_id, limit=_PURCHASES_SHOWN)
+    return chat.say("purchases", purchases=found)
+
+
+async def code(chat: Chat) -> Reply:
+    """The rotating member code, good for half a minute and one use."""
+    shown = await member_codes.current(chat.member_id, now=chat.now)
+    return chat.say("member_code", code=shown.code, seconds=shown.expires_in_s)
+
+
+def progress(standing: Standing) -> str:
+    """How far the way to the next tier is gone: `▰▰▰▱▱▱▱▱▱▱`; full on the highest tier."""
+    if standing.next_tier is None:
+        return "▰" * _BAR_LENGTH
+    begins, ends = standing.tier.growth_from, standing.next_tier.growth_from
+    gone = (standing.growth - begins) * _BAR_LENGTH // (ends - begins)
+    done = min(max(gone, 0), _BAR_LENGTH - 1)
+    return "▰" * done + "▱" * (_BAR_LENGTH - done)

@@ -1,0 +1,24 @@
+"""Reading channel identities without meeting anybody."""
+
+from dataclasses import dataclass
+
+from loyalty import db
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Somebody who was met before on this channel."""
+
+    identity_id: int
+    member_id: int
+
+
+async def find(channel: str, app_id: str, external_id: str) -> Known | None:
+    """Whom the platform names so; None when we never met them."""
+    row = await db.fetch_one(
+        "SELECT id, member_id FROM channel_identity WHERE channel = $1 AND app_id = $2 AND external_id = $3",
+        channel,
+        app_id,
+        external_id,
+    )
+    return None if row is None else Known(row["id"], row["member_id"])
