@@ -60,6 +60,18 @@ RETRIES_MAX: Final = 4
 
 T = TypeVar("T")
 
+
+class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no annotations
+    """A connection that goes back to the pool as it is.
+
+    The default asks the server to reset the session each time, which doubles the round trips of a single
+    statement; nothing here ever changes a session's state, and open transactions are rolled back anyway.
+    """
+
+    def get_reset_query(self) -> str:
+        """Nothing to reset."""
+        return ""
+
 _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
 
@@ -70,7 +82,12 @@ def tortoise_config(database_url: str, *, pool_size: int = POOL_SIZE_DEFAULT) ->
         "connections": {
             CONNECTION: {
                 "engine": "tortoise.backends.asyncpg",
-                "credentials": {**_credentials(database_url), "minsize": 1, "maxsize": pool_size},
+                "credentials": {
+                    **_credentials(database_url),
+                    "minsize": 1,
+                    "maxsize": pool_size,
+                    "connection_class": PooledConnection,
+                },
             }
         },
         "apps": {

@@ -19,8 +19,8 @@ BATCH_MAX_DEFAULT: Final = 128
 WRITERS_DEFAULT: Final = 2
 
 
-class GroupCommit(Generic[Request, Result]):
-    """Runs `work(batch)` inside a unit of work, at most `writers` batches at a time."""
+class GroupRead(Generic[Request, Result]):
+    """Runs `work(batch)`, which only reads, for whatever waits, at most `writers` batches at a time."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class GroupCommit(Generic[Request, Result]):
 
     async def _run(self, batch: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:
-            results = await db.retried(lambda: self._commit([request for request, _ in batch]))
+            results = await self._perform([request for request, _ in batch])
         except Exception as failed:  # noqa: BLE001 - handed to the requests that caused it
             await self._split(batch, failed)
             return
@@ -77,6 +77,16 @@ class GroupCommit(Generic[Request, Result]):
         middle = len(batch) // 2
         await self._run(batch[:middle])
         await self._run(batch[middle:])
+
+    async def _perform(self, requests: Sequence[Request]) -> Sequence[Result]:
+        return await self._work(requests)
+
+
+class GroupCommit(GroupRead[Request, Result]):
+    """Runs `work(batch)` inside a unit of work, tried again when PostgreSQL broke a tie."""
+
+    async def _perform(self, requests: Sequence[Request]) -> Sequence[Result]:
+        return await db.retried(lambda: self._commit(requests))
 
     async def _commit(self, requests: Sequence[Request]) -> Sequence[Result]:
         async with db.unit_of_work():

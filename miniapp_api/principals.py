@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final, assert_never
 
 from aiohttp import web
@@ -15,9 +14,9 @@ from loyalty.access import (
     SystemPrincipal,
 )
 from loyalty.errors import Unauthenticated
-from loyalty.sessions import service as sessions
 from loyalty.sessions.service import MemberSession, SessionEnded, StaffSession
 from loyalty.staff import queries as staff
+from miniapp_api import bursts
 from miniapp_api.audience import Audience
 
 _BEARER: Final = re.compile(r"[Bb]earer ([A-Za-z0-9_.~+/=-]{16,200})")
@@ -32,7 +31,7 @@ class Caller:
     locale: str | None = None
 
 
-async def caller_of(request: web.Request, audience: Audience, *, now: datetime) -> Caller:
+async def caller_of(request: web.Request, audience: Audience) -> Caller:
     """The caller of an endpoint for `audience`; a credential of another audience is none.
 
     Raises:
@@ -41,7 +40,7 @@ async def caller_of(request: web.Request, audience: Audience, *, now: datetime) 
     token = bearer_token(request)
     if audience is Audience.PARTNER:
         return Caller(_present(await staff.partner_by_key(token)))
-    session = await sessions.principal(token, now=now)
+    session = await bursts.session_of(token)
     if audience is Audience.MEMBER and isinstance(session, MemberSession):
         return Caller(MemberPrincipal(session.member_id), session.identity_id, session.locale)
     if audience is Audience.STAFF and isinstance(session, StaffSession):

@@ -96,7 +96,7 @@ async def _admitted(endpoint: AnyEndpoint, serving: Serving, request: web.Reques
         await serving.limits.take(endpoint.rate, address)
         return None
     try:
-        caller = await caller_of(request, endpoint.audience, now=clock.now())
+        caller = await caller_of(request, endpoint.audience)
     except Unauthenticated:
         # Wrong tokens are counted by address, or trying many would cost nothing.
         await serving.limits.take(endpoint.rate, address)

@@ -1,6 +1,7 @@
 """Reading members."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -53,6 +54,16 @@ async def card(member_id: int, *, at: datetime) -> MemberCard:
     return _card(await db.fetch_one(_COLUMNS + "WHERE m.id = $1", member_id, at))
 
 
+async def cards(member_ids: Sequence[int], *, at: datetime) -> list[MemberCard | MemberGone]:
+    """The card of each member, in order, in one statement; `MemberGone` for who is unknown, closed or merged."""
+    rows = {row["id"]: row for row in await db.fetch(_COLUMNS + "WHERE m.id = ANY($1)", list(member_ids), at)}
+    found: list[MemberCard | MemberGone] = []
+    for member_id in member_ids:
+        row = rows.get(member_id)
+        found.append(MemberGone() if _is_gone(row) else _card(row))
+    return found
+
+
 async def card_by_number(number: str, *, at: datetime) -> MemberCard:
     """The card of the member with this 10-digit number.
 
@@ -84,8 +95,12 @@ async def card_by_public_id(public_id: uuid.UUID, *, at: datetime) -> MemberCard
     return _card(await db.fetch_one(_COLUMNS + "WHERE m.public_id = $1", public_id, at))
 
 
+def _is_gone(row: db.Row | None) -> bool:
+    return row is None or row["status"] in {"closed", "merged"}
+
+
 def _card(row: db.Row | None) -> MemberCard:
-    if row is None or row["status"] in {"closed", "merged"}:
+    if row is None or _is_gone(row):
         raise MemberGone
     values = {key: row[key] for key in MemberCard.__slots__ if key != "has_birthday"}
     return MemberCard(**values, has_birthday=row["birthday_month_day"] is not None)

@@ -1,5 +1,6 @@
 """Logins: opaque 256-bit tokens, stored hashed, looked up in one statement, revocable at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -19,18 +20,18 @@ _OPEN: Final = """
 INSERT INTO session (token_hash, audience, member_id, staff_id, identity_id, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
-_PRINCIPAL: Final = """
-WITH slid AS (
-    UPDATE session SET expires_at = least($2::timestamptz + $3::interval, created_at + $4::interval)
-    WHERE token_hash = $1 AND audience = 'member' AND revoked_at IS NULL AND expires_at > $2
-      AND expires_at + $5::interval <= least($2::timestamptz + $3::interval, created_at + $4::interval)
-)
-SELECT s.audience, s.member_id, s.identity_id, m.status AS member_status, m.locale,
-       s.staff_id, w.role, w.store_id, w.status AS staff_status
+_PRINCIPALS: Final = """
+SELECT s.token_hash, s.audience, s.member_id, s.identity_id, s.created_at, s.expires_at, m.status AS member_status,
+       m.locale, s.staff_id, w.role, w.store_id, w.status AS staff_status
 FROM session s
 LEFT JOIN member m ON m.id = s.member_id
 LEFT JOIN staff w ON w.id = s.staff_id
-WHERE s.token_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > $2
+WHERE s.token_hash = ANY($1) AND s.revoked_at IS NULL AND s.expires_at > $2
+"""
+_SLIDE: Final = """
+UPDATE session SET expires_at = least($2::timestamptz + $3::interval, created_at + $4::interval)
+FROM (SELECT token_hash FROM session WHERE token_hash = ANY($1) ORDER BY token_hash FOR UPDATE SKIP LOCKED) AS idle
+WHERE session.token_hash = idle.token_hash AND revoked_at IS NULL AND expires_at > $2
 """
 
 
@@ -91,21 +92,48 @@ async def _open(
     return OpenedSession(token, expires_at)
 
 
-async def principal(token: str, *, now: datetime) -> MemberSession | StaffSession:
-    """Who presents `token`, in one statement; a member's session slides forward.
+LoggedIn = MemberSession | StaffSession
+
+
+async def principals(tokens: Sequence[str], *, now: datetime) -> list[LoggedIn | SessionEnded]:
+    """Who presents each token, in order, in one statement; a member's session slides forward.
+
+    An unknown, expired or revoked token, or one whose account is closed, merged or disabled, is `SessionEnded`.
+    """
+    hashes = [vault.token_hash(token) for token in tokens]
+    found = {row["token_hash"]: row for row in await db.fetch(_PRINCIPALS, hashes, now)}
+    idle = [token_hash for token_hash, row in found.items() if _slides(row, now)]
+    if idle:
+        await db.execute(_SLIDE, idle, now, MEMBER_IDLE, MEMBER_LIFETIME)
+    return [_logged_in(found.get(token_hash)) for token_hash in hashes]
+
+
+async def principal(token: str, *, now: datetime) -> LoggedIn:
+    """`principals` of one.
 
     Raises:
-        SessionEnded: unknown, expired, revoked, or the account is closed, merged or disabled.
+        SessionEnded: see there.
     """
-    row = await db.fetch_one(_PRINCIPAL, vault.token_hash(token), now, MEMBER_IDLE, MEMBER_LIFETIME, SLIDE_AFTER)
+    session = (await principals([token], now=now))[0]
+    if isinstance(session, SessionEnded):
+        raise session
+    return session
+
+
+def _slides(row: db.Row, now: datetime) -> bool:
+    end = min(now + MEMBER_IDLE, row["created_at"] + MEMBER_LIFETIME)
+    return row["audience"] == "member" and bool(row["expires_at"] + SLIDE_AFTER <= end)
+
+
+def _logged_in(row: db.Row | None) -> LoggedIn | SessionEnded:
     if row is None:
-        raise SessionEnded
+        return SessionEnded()
     if row["audience"] == "staff":
         if row["staff_status"] != "active":
-            raise SessionEnded
+            return SessionEnded()
         return StaffSession(row["staff_id"], row["role"], row["store_id"])
     if row["member_status"] in {None, "closed", "merged"}:
-        raise SessionEnded
+        return SessionEnded()
     return MemberSession(row["member_id"], row["member_status"], row["locale"], row["identity_id"])
 
 

@@ -19,6 +19,7 @@ from loyalty.members.service import BirthdaySet, MemberGone
 from loyalty.program import queries as program
 from loyalty.program.terms import Terms, TierTerms
 from loyalty.tiers import queries as tiers
+from miniapp_api import bursts
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import (
     AnyEndpoint,
@@ -110,7 +111,8 @@ class Registration(Body):
 
 async def read_me(call: Call[NoBody, NoQuery]) -> Me:
     """The member's card."""
-    return await me_of(call.member_id, at=call.now, locale=call.locale)
+    terms = (await program.in_force(call.now)).terms
+    return me_view(await bursts.card_of(call.member_id), terms, call.locale)
 
 
 async def change_profile(call: Call[Profile, NoQuery]) -> Me:
