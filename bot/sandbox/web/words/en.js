@@ -130,7 +130,7 @@ export default {
   "mini.coupons.none": "No coupons yet.",
   "mini.coupons.none_claimable": "Nothing to claim now.",
   "mini.coupon.code": "Code",
-  "mini.coupon.percent.unit": "% off",
+  "mini.coupon.percent.unit": "%",
   "mini.coupon.from": "from ¥{yuan}",
   "mini.coupon.until": "until {date}",
   "mini.coupon.claim_until": "claim by {date}",
