@@ -32,8 +32,12 @@ class Servers:
     redis_url: str
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, by name, what needs files that a user's checkout does not have."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests to `make test-deep`; skip, by name, what needs files that a user's checkout does not have."""
+    if config.getoption("--hypothesis-profile") != "deep":
+        long = [item for item in items if item.get_closest_marker("deep")]
+        items[:] = [item for item in items if not item.get_closest_marker("deep")]
+        config.hook.pytest_deselected(items=long)
     if OUTSIDE.is_dir():
         return
     for item in items:

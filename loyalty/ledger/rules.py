@@ -216,7 +216,8 @@ def _take_back(operation: TakeBack, wallet: Wallet, made: Plan, world: World) ->
     origin = world.booked.get((operation.member_id, operation.reverses_key or ""))
 
     def own_lot_first(lot: Lot) -> tuple[object, ...]:
-        is_own = (origin is not None and lot.entry_id == origin.id) or lot.key == operation.reverses_key
+        made_here = lot.key is not None and lot.key == operation.reverses_key
+        is_own = made_here or (origin is not None and lot.entry_id == origin.id)
         return (not is_own, *lot.order())
 
     live = sorted((lot for lot in wallet.lots if lot.remaining and lot.is_live(world.now)), key=own_lot_first)
@@ -239,14 +240,18 @@ def _reverse(operation: Reverse, wallet: Wallet, made: Plan, world: World) -> tu
     restored = _last_taken_first(left, wanted)
     world.slices[at] = _without(left, restored)
     for part in restored:
+        lot = _lot_of(part, wallet)
+        lot.remaining += part.amount
         _change_lot(made, part.lot_id, part.amount)
-        lot = next((lot for lot in wallet.lots if lot.id == part.lot_id), None)
-        if lot is not None:
-            lot.remaining += part.amount
-        _post(made, operation, Account.SPENT, Account.AVAILABLE, part.amount, lot, lot_id=part.lot_id)
+        _post(made, operation, Account.SPENT, Account.AVAILABLE, part.amount, lot)
     booked = _book(made, operation, wallet, amount=wanted, delta=wanted, reverses_id=origin.id)
     _expire_restored(operation, restored, wallet, made, world.now)
     return booked
+
+
+def _lot_of(part: Slice, wallet: Wallet) -> Lot:
+    """The lot that a part was taken from; the service reads it even when nothing is left in it."""
+    return next(lot for lot in wallet.lots if lot.id == part.lot_id)
 
 
 def _last_taken_first(left: Sequence[Slice], wanted: int) -> list[Slice]:
@@ -277,11 +282,10 @@ def _expire_restored(operation: Reverse, restored: list[Slice], wallet: Wallet, 
                 occurred_at=operation.occurred_at,
             )
             key = f"{operation.key}:expired:{part.lot_id}"
+            lot = _lot_of(part, wallet)
+            lot.remaining -= part.amount
             _change_lot(made, part.lot_id, -part.amount)
-            lot = next((lot for lot in wallet.lots if lot.id == part.lot_id), None)
-            if lot is not None:
-                lot.remaining -= part.amount
-            _post(made, closing, Account.AVAILABLE, Account.EXPIRED, part.amount, lot, lot_id=part.lot_id, key=key)
+            _post(made, closing, Account.AVAILABLE, Account.EXPIRED, part.amount, lot, key=key)
             _book(made, closing, wallet, amount=part.amount, delta=-part.amount, key=key)
 
 
@@ -321,7 +325,6 @@ def _post(
     amount: int,
     lot: Lot | None,
     *,
-    lot_id: int | None = None,
     key: str | None = None,
 ) -> None:
     entry_key = key or operation.key
@@ -336,7 +339,7 @@ def _post(
             source,
             destination,
             amount,
-            lot.id if lot is not None else lot_id,
+            lot.id if lot is not None else None,
             lot.key if lot is not None else None,
         )
     )

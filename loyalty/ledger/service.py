@@ -79,7 +79,8 @@ WITH origin AS (
     SELECT id, member_id, key FROM ledger_entry
     WHERE (member_id, key) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
 )
-SELECT origin.member_id, origin.key, taken.lot_id, lot.expires_at,
+SELECT origin.member_id, origin.key, lot.id, lot.entry_id, lot.asset, lot.remaining, lot.expires_at, lot.priority,
+       lot.promotional, lot.effective_at,
        taken.amount - coalesce((
            SELECT sum(back.amount) FROM ledger_posting back JOIN ledger_entry reversal ON reversal.id = back.entry_id
            WHERE reversal.member_id = origin.member_id AND reversal.reverses_id = origin.id
@@ -181,7 +182,7 @@ async def _read(batch: Sequence[Operation], now: datetime) -> World:
     return World(
         wallets=wallets,
         booked=await _booked([*keys, *reversed_keys, *origins]),
-        slices=await _slices(reversed_keys) if reversed_keys else {},
+        slices=await _slices(reversed_keys, wallets) if reversed_keys else {},
         now=now,
     )
 
@@ -196,17 +197,19 @@ async def _lock(keys: Iterable[WalletKey]) -> dict[WalletKey, Wallet]:
 async def _load_lots(wallets: dict[WalletKey, Wallet], keys: Iterable[WalletKey]) -> None:
     wanted = list(keys)
     for row in await db.fetch(_OPEN_LOTS, [member for member, _ in wanted], [asset.value for _, asset in wanted]):
-        wallets[row["member_id"], Asset(row["asset"])].lots.append(
-            Lot(
-                id=row["id"],
-                entry_id=row["entry_id"],
-                remaining=row["remaining"],
-                expires_at=row["expires_at"],
-                priority=row["priority"],
-                promotional=row["promotional"],
-                effective_at=row["effective_at"],
-            )
-        )
+        wallets[row["member_id"], Asset(row["asset"])].lots.append(_lot(row))
+
+
+def _lot(row: db.Row) -> Lot:
+    return Lot(
+        id=row["id"],
+        entry_id=row["entry_id"],
+        remaining=row["remaining"],
+        expires_at=row["expires_at"],
+        priority=row["priority"],
+        promotional=row["promotional"],
+        effective_at=row["effective_at"],
+    )
 
 
 async def _booked(keys: Sequence[EntryKey]) -> dict[EntryKey, Booked]:
@@ -219,11 +222,15 @@ async def _booked(keys: Sequence[EntryKey]) -> dict[EntryKey, Booked]:
     }
 
 
-async def _slices(keys: Sequence[EntryKey]) -> dict[EntryKey, list[Slice]]:
+async def _slices(keys: Sequence[EntryKey], wallets: dict[WalletKey, Wallet]) -> dict[EntryKey, list[Slice]]:
     found: dict[EntryKey, list[Slice]] = {}
     for row in await db.fetch(_SLICES, [member for member, _ in keys], [key for _, key in keys]):
+        wallet = wallets[row["member_id"], Asset(row["asset"])]
+        if all(lot.id != row["id"] for lot in wallet.lots):
+            # Used up, but what comes back to it may be used again in this very batch.
+            wallet.lots.append(_lot(row))
         if row["amount"]:
-            part = Slice(row["lot_id"], row["amount"], row["expires_at"])
+            part = Slice(row["id"], row["amount"], row["expires_at"])
             found.setdefault((row["member_id"], row["key"]), []).append(part)
     return found
 
