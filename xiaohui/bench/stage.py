@@ -46,7 +46,7 @@ def servers(settings: Settings) -> Iterator[Settings]:
     if settings.database_url and settings.redis_url:
         yield settings
         return
-    from xiaohui.embedded import EmbeddedServers
+    from xiaohui.embedded.servers import EmbeddedServers
 
     with EmbeddedServers.temporary().start(lambda line: print(f"  · {line}", file=sys.stderr)) as running:  # noqa: T201
         yield replace(settings, database_url=running.database_url, redis_url=running.redis_url)
