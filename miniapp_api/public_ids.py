@@ -21,6 +21,7 @@ class Kind(StrEnum):
     COUPON = "api.coupon"
     PURCHASE = "api.purchase"
     REFUND = "api.refund"
+    CLAIM = "api.claim"
 
 
 def public_id(kind: Kind, number: int) -> str:

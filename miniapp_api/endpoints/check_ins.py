@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
+
+from pydantic import Field
 
 from loyalty.access import Action
+from loyalty.check_ins import queries as check_ins_read
 from loyalty.check_ins import service as check_ins
 from loyalty.check_ins.service import AlreadyCheckedIn
 from miniapp_api.audience import Audience
@@ -13,6 +17,7 @@ from miniapp_api.endpoint import (
     Endpoint,
     NoBody,
     NoQuery,
+    Query,
     Rate,
     Repeat,
     Summary,
@@ -32,6 +37,42 @@ class CheckedIn:
     next_bonus_points: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class CheckInDay:
+    """A day on which the member checked in."""
+
+    day: date
+    streak: int
+    points: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInCalendar:
+    """The last days, newest first; `streak` is the one that still runs."""
+
+    today: date
+    streak: int
+    done_today: bool
+    days: tuple[CheckInDay, ...]
+
+
+class CalendarQuery(Query):
+    """How far back."""
+
+    days: Annotated[int, Field(ge=1, le=366)] = 31
+
+
+async def read_check_ins(call: Call[NoBody, CalendarQuery]) -> CheckInCalendar:
+    """The member's check-ins."""
+    seen = await check_ins_read.calendar(call.member_id, at=call.now, days=call.query.days)
+    return CheckInCalendar(
+        today=seen.today,
+        streak=seen.streak,
+        done_today=seen.done_today,
+        days=tuple(CheckInDay(day.day, day.streak, day.points) for day in seen.days),
+    )
+
+
 async def check_in(call: Call[NoBody, NoQuery]) -> CheckedIn:
     """Check in for the programme's business day."""
     done = await check_ins.check_in(call.member_id, now=call.now)
@@ -47,6 +88,16 @@ async def check_in(call: Call[NoBody, NoQuery]) -> CheckedIn:
 
 
 ENDPOINTS: tuple[AnyEndpoint, ...] = (
+    Endpoint(
+        method="GET",
+        path="/v1/me/check-ins",
+        run=read_check_ins,
+        audience=Audience.MEMBER,
+        action=Action.SELF_READ,
+        query=CalendarQuery,
+        result=CheckInCalendar,
+        summary=Summary("签到日历与连续天数", "Check-in calendar and streak"),
+    ),
     Endpoint(
         method="POST",
         path="/v1/me/check-ins",
