@@ -133,9 +133,7 @@ def _local(context: Context, by_locale: Mapping[str, str]) -> str:
 
 
 def _written(value: date, context: Context) -> str:
-    day = _local_day(value, context)
-    short = words.calendar_day(day, locale_of(context["locale"]))
-    return f"{day.year}年{short}" if context["locale"] == "zh-CN" else f"{short} {day.year}"
+    return words.calendar_date(_local_day(value, context), locale_of(context["locale"]))
 
 
 def _local_day(value: date, context: Context) -> date:

@@ -48,7 +48,7 @@ MEMBER: Final[Mapping[str, Callable[[Chat], Awaitable[Reply]]]] = {
     "bind_phone": joining.ask_phone,
     "resend_code": joining.resend,
     "claim_number": joining.claim_number,
-    "keep_number": joining.keep_number,
+    "phone_claim": joining.keep_number,
     joining.ROUTE: joining.answer,
     "shared_contact": joining.shared_contact,
     "profile": profile.run,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from handlers.chat import StaffChat
+from handlers.intent_arguments import newcomer_of
 from handlers.messages import Reply, Scan
 from loyalty import access
 from loyalty.access import Action, Resource
@@ -22,7 +23,6 @@ FIND: Final = "find"
 REGISTER: Final = "register"
 _PURCHASES_SHOWN: Final = 3
 _COUPONS_SHOWN: Final = 3
-_ENROL: Final = re.compile(r"(?P<phone>\+?\d[\d\s-]{4,22}\d)\s*(?P<name>.*)", re.DOTALL)
 
 
 async def find(chat: StaffChat) -> Reply:
@@ -42,12 +42,12 @@ async def scan(chat: StaffChat) -> Reply:
 
 async def register(chat: StaffChat) -> Reply:
     """「注册 138… 张三」: take a new member in."""
-    typed = _ENROL.fullmatch(chat.rest.strip())
+    typed = newcomer_of(chat.rest)
     if typed is None:
         access.authorize(chat.staff, Action.MEMBER_REGISTER, Resource(store_id=chat.staff.store_id))
         await chat.expect(REGISTER, member_id=None)
         return chat.say("ask_new_member")
-    card = await counter.enrol(typed["phone"], name=typed["name"].strip() or None, server=chat.staff, now=chat.now)
+    card = await counter.enrol(typed.phone, name=typed.name, server=chat.staff, now=chat.now)
     return await show(chat, card, template="registered")
 
 

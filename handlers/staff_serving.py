@@ -1,10 +1,8 @@
 """Staff: what is done for the member being served - purchases, coupons, points - in one line or step by step."""
 
-import re
-from decimal import Decimal
 from typing import Final
 
-from handlers import staff_finding
+from handlers import intent_arguments, staff_finding
 from handlers.button_keys import row_id
 from handlers.chat import StaffChat
 from handlers.messages import Reply
@@ -15,6 +13,7 @@ from loyalty.coupons import queries as coupons
 from loyalty.coupons.rules import coupon_of
 from loyalty.points import service as points
 from loyalty.points.service import AwaitingApproval
+from loyalty.purchases import queries as purchases_read
 from loyalty.purchases import service as purchases
 from loyalty.purchases.service import NewPurchase
 from loyalty.redemptions import service as redemptions
@@ -23,36 +22,34 @@ from loyalty.redemptions.service import CouponUnknown, Redeemed, Till
 PURCHASE: Final = "purchase"
 REDEEM: Final = "redeem"
 GRANT: Final = "grant"
-_AMOUNT: Final = re.compile(
-    r"[¥￥]?\s*(?P<yuan>\d{1,8}(?:\.\d{1,2})?)\s*(?:元|块|yuan)?(?:\s+(?:单号|order)?\s*[:：]?\s*(?P<order>\S{1,60}))?"
-)
-_POINTS: Final = re.compile(r"(?P<points>\d{1,7})\s*(?:分|积分|points)?\s*(?P<reason>.*)", re.DOTALL)
-_UNDO: Final = re.compile(r"(?P<code>[0-9A-Za-z-]+)\s*(?P<reason>.*)", re.DOTALL)
 
 
 async def purchase(chat: StaffChat) -> Reply:
     """「消费 88.5」, with the order's number behind it where there is one."""
     if chat.serving is None:
         return chat.say("ask_member_first")
-    typed = _AMOUNT.fullmatch(chat.rest.strip())
+    typed = intent_arguments.sale_of(chat.rest)
     if typed is None:
         _authorize(chat, Action.PURCHASE_RECORD)
         await chat.expect(PURCHASE, member_id=chat.serving)
         return chat.say("ask_amount", again=bool(chat.rest.strip()))
+    source, number = f"store:{chat.staff.store_id}", typed.order or chat.key
+    known = await purchases_read.by_key(source, number)
     done = await purchases.record_one(
         NewPurchase(
-            source=f"store:{chat.staff.store_id}",
-            external_id=typed["order"] or chat.key,
+            source=source,
+            external_id=number,
             member_id=chat.serving,
-            amount_fen=int(Decimal(typed["yuan"]) * 100),
-            occurred_at=chat.now,
+            amount_fen=typed.amount_fen,
+            # The same order typed again is the same purchase, not another one of a minute later.
+            occurred_at=chat.now if known is None else known.occurred_at,
             store_id=chat.staff.store_id,
         ),
         principal=chat.staff,
         now=chat.now,
     )
     await chat.expect("", member_id=chat.serving)
-    return chat.say("purchase_done", purchase=done, order=typed["order"])
+    return chat.say("purchase_done", purchase=done, order=typed.order)
 
 
 async def redeem(chat: StaffChat) -> Reply:
@@ -76,13 +73,11 @@ async def redeem_button(chat: StaffChat) -> Reply:
 
 async def undo_redeem(chat: StaffChat) -> Reply:
     """「撤销核销 ABCD-… 原因」: a manager gives a coupon back on the same day."""
-    typed = _UNDO.fullmatch(chat.rest.strip())
-    if typed is None or not typed["reason"].strip():
+    typed = intent_arguments.undoing_of(chat.rest)
+    if typed is None:
         _authorize(chat, Action.COUPON_UNDO)
         return chat.say("ask_undo")
-    coupon = await redemptions.undo(
-        coupon_of(typed["code"]), principal=chat.staff, reason=typed["reason"].strip(), now=chat.now
-    )
+    coupon = await redemptions.undo(coupon_of(typed.code), principal=chat.staff, reason=typed.reason, now=chat.now)
     return chat.say("redeem_undone", coupon=coupon)
 
 
@@ -90,13 +85,13 @@ async def grant(chat: StaffChat) -> Reply:
     """「送 50 补偿」: at once within the limit, by another person's approval above it."""
     if chat.serving is None:
         return chat.say("ask_member_first")
-    typed = _POINTS.fullmatch(chat.rest.strip())
-    if typed is None or not typed["reason"].strip():
+    typed = intent_arguments.gift_of(chat.rest)
+    if typed is None:
         _authorize(chat, Action.POINTS_GRANT)
         await chat.expect(GRANT, member_id=chat.serving)
         return chat.say("ask_points", again=bool(chat.rest.strip()))
     outcome = await points.grant_points(
-        chat.staff, chat.serving, int(typed["points"]), reason=typed["reason"].strip(), key=chat.key, now=chat.now
+        chat.staff, chat.serving, typed.points, reason=typed.reason, key=chat.key, now=chat.now
     )
     await chat.expect("", member_id=chat.serving)
     if isinstance(outcome, AwaitingApproval):

@@ -117,6 +117,12 @@ def calendar_day(day: date, locale: Locale) -> str:
     return f"{day.month}月{day.day}日" if locale == "zh-CN" else f"{day.day} {_MONTHS[day.month - 1]}"
 
 
+def calendar_date(day: date, locale: Locale) -> str:
+    """A day with its year: 2026年11月21日, or 21 Nov 2026."""
+    short = calendar_day(day, locale)
+    return f"{day.year}年{short}" if locale == "zh-CN" else f"{short} {day.year}"
+
+
 def duration(seconds: float, locale: Locale) -> str:
     """A wait, rounded up to the largest fitting unit: 90 → 2 分钟, or 2 minutes."""
     whole = max(1, -int(-seconds // 1))

@@ -1,9 +1,12 @@
 """Talking to the product in tests: through the router, as any channel does, without HTTP."""
 
+import asyncio
 import re
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from handlers.messages import (
     CardPressed,
@@ -105,3 +108,8 @@ def at(moment: datetime) -> None:
 def later(by: timedelta) -> None:
     """Let time pass."""
     clock.shift(clock.offset() + by)
+
+
+async def at_once(*acts: Coroutine[Any, Any, str]) -> list[str]:
+    """What several people read who act at the same moment."""
+    return list(await asyncio.gather(*acts))

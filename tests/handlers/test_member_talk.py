@@ -251,9 +251,9 @@ async def test_a_taken_number_offers_both_ways_out() -> None:
     assert "已经属于另一个会员账号" in await joins(second, "13800138000")
     assert "没有异议" in await second.presses_shown("申请转移号码")
     claim_id = await db.fetch_value("SELECT id FROM phone_claim")
-    assert "仍然是您的" in await first.presses(f"keep_number:{claim_id}")
+    assert "仍然是您的" in await first.presses(f"phone_claim:{claim_id}")
     assert await db.fetch_value("SELECT status FROM phone_claim") == "refused"
-    assert "仍然是您的" not in await second.presses(f"keep_number:{claim_id}")
+    assert "仍然是您的" not in await second.presses(f"phone_claim:{claim_id}")
 
 
 async def test_a_wrong_number_is_refused_and_the_question_stays_open() -> None:
