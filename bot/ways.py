@@ -14,7 +14,6 @@ SUBSCRIBE: Final = "subscribe"
 TEMPLATE: Final = "template"
 MESSAGE: Final = "message"
 GROUP_SEND: Final = "group_send"
-GONE: Final = frozenset({"left", "blocked"})
 
 TemplateOf = Callable[[Reachable, str], NoticeTemplate | None]
 """The template of the notice for an identity's account on a route."""
@@ -76,7 +75,7 @@ def ways_to(
     reachable = [
         identity
         for identity in recipient.identities
-        if identity.state not in GONE
+        if not _is_gone(identity)
         and (only_identity is None or identity.identity_id == only_identity)
         and (not marketing or marketing_purpose(identity.channel) in allowed)
     ]
@@ -87,6 +86,11 @@ def ways_to(
         if identity.channel == row.channel
         for way in _open(identity, row.route, policy, template_of, marketing=marketing)
     ]
+
+
+def _is_gone(identity: Reachable) -> bool:
+    # A window that opened after a refusal shows that the person spoke to us again; leaving closes that door, too.
+    return identity.state == "left" or (identity.state == "blocked" and not identity.window_left)
 
 
 def _open(

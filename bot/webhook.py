@@ -33,7 +33,10 @@ Channels = Mapping[tuple[ChannelName, str], Channel]
 log = structlog.get_logger("webhook")
 RECEIVED: Final = Counter("inbox_received_total", "Callbacks by what became of them", ["channel", "result"])
 ACK_SECONDS: Final = Histogram(
-    "inbox_ack_seconds", "Time to answer a callback", ["channel"], buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+    "inbox_ack_seconds",
+    "Time to answer a callback",
+    ["channel"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 
 

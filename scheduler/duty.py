@@ -1,10 +1,12 @@
 """A duty: something that is looked at whenever its bell rings and at least every so often."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from bot.channel import Channel
 from bot.outbound import Outbound
+from handlers.messages import ChannelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +14,7 @@ class Hands:
     """What a duty may need beside the database: the ways out of this process."""
 
     outbound: Outbound
+    channels: Mapping[tuple[ChannelName, str], Channel] = field(default_factory=dict)
 
 
 Run = Callable[[Hands], Awaitable[bool]]

@@ -67,7 +67,7 @@ class Worker:
     ) -> None:
         failpoints.arm(failpoints.parse(settings.failpoints))
         self._redis_url = settings.redis_url
-        self._hands = Hands(Outbound(channels, sms=HttpSms(sms, http) if sms else None))
+        self._hands = Hands(Outbound(channels, sms=HttpSms(sms, http) if sms else None), channels)
         self._duties = duties
         self._bells = {duty.name: asyncio.Event() for duty in duties}
         self._stopping = asyncio.Event()

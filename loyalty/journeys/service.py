@@ -25,7 +25,8 @@ HOPS_MAX: Final = 16
 
 _ENROL_BIRTHDAYS: Final = """
 INSERT INTO journey_run (journey, key, member_id, node, data, status, due_at, attempts, started_at)
-SELECT $1::text, m.id || ':' || $2::text, m.id, $3::text, jsonb_build_object('year', $2::text::int), 'waiting', $5, 0, $5
+SELECT $1::text, m.id || ':' || $2::text, m.id, $3::text, jsonb_build_object('year', $2::text::int), 'waiting',
+       $5, 0, $5
 FROM member m
 WHERE m.birthday_month_day = ANY($4) AND m.status = 'active' AND ($6::bigint[] IS NULL OR m.id = ANY($6))
   AND NOT EXISTS (SELECT 1 FROM journey_run r WHERE r.journey = $1::text AND r.key = m.id || ':' || $2::text)

@@ -32,12 +32,14 @@ ORDER BY key
 ON CONFLICT (key) DO NOTHING
 """
 _CLAIM = """
-UPDATE outbox SET status = 'leased', lease_until = $1::timestamptz + $3::interval, epoch = epoch + 1, attempts = attempts + 1
+UPDATE outbox SET status = 'leased', lease_until = $1::timestamptz + $3::interval, epoch = epoch + 1,
+    attempts = attempts + 1
 WHERE id IN (
     SELECT id FROM outbox WHERE status = 'queued' AND due_at <= $1
     ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-RETURNING id, key, member_id, staff_id, identity_id, send_class, purpose, notice, params, attempts, epoch, due_at, give_up_at
+RETURNING id, key, member_id, staff_id, identity_id, send_class, purpose, notice, params, attempts, epoch, due_at,
+    give_up_at
 """
 _SETTLE = """
 UPDATE outbox SET
@@ -204,7 +206,8 @@ async def withdraw(member_ids: Sequence[int], *, now: datetime) -> int:
 async def report_delivery(platform_message_id: str, *, account: str, status: str, code: str) -> None:
     """The platform told later what became of an accepted message."""
     await db.execute(
-        "UPDATE outbox SET status = $3, code = $4 WHERE platform_message_id = $1 AND account = $2 AND status = 'accepted'",
+        "UPDATE outbox SET status = $3, code = $4"
+        " WHERE platform_message_id = $1 AND account = $2 AND status = 'accepted'",
         platform_message_id,
         account,
         status,

@@ -59,6 +59,11 @@ class Stopped:
     route: str
     until: datetime
 
+    @property
+    def spot(self) -> tuple[str, str, str]:
+        """Channel, account and route together."""
+        return (self.channel, self.account, self.route)
+
 
 async def routes_now(member_id: int, *, now: datetime) -> Recipient | None:
     """A member and their identities as they are now, in one statement; None for an unknown member."""

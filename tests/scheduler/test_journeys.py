@@ -37,7 +37,8 @@ async def points(member_id: int, at: datetime = MORNING) -> int:
 
 
 async def greetings(member_id: int) -> int:
-    return await db.fetch_value("SELECT count(*) FROM outbox WHERE member_id = $1 AND notice = 'birthday'", member_id)
+    sent = await db.fetch_value("SELECT count(*) FROM outbox WHERE member_id = $1 AND notice = 'birthday'", member_id)
+    return int(sent)
 
 
 async def test_a_birthday_is_greeted_and_given_points_once(database: None) -> None:

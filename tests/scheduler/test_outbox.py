@@ -1,14 +1,460 @@
+"""What becomes of queued messages: chosen by what is permitted now, recorded with one of three outcomes."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
 from bot.accounts import NoticeTemplate
-from bot.channel import Rejected, RejectReason, Unknown
-from loyalty import db
+from bot.channel import Outgoing, Rejected, RejectReason, SendResult, Unknown
+from bot.notice_facts import GATHERED
+from bot.send_policies import POLICIES
+from loyalty import clock, db
+from loyalty.consents import service as consents
+from loyalty.identity import service as identity
+from loyalty.identity.service import Person
+from loyalty.outbox import service as outbox
+from loyalty.reach import queries as reach_read
+from loyalty.reach import service as reach
+from loyalty.reach.rules import Act
+from scheduler.outbox import settle_lost_leases
 from tests.loyalty import shop
-from tests.scheduler.stage import Platform, hands, outcome, person, queued, send_all, spoke
+from tests.loyalty.people import at_once
+from tests.scheduler.stage import Platform, due_now, hands, outcome, person, queued, send_all, spoke
+
+FIELDS = {"thing1": "tier", "date2": "today"}
+NOON = datetime(2026, 11, 21, 4, tzinfo=UTC)
 
 
-async def test_a_tier_notice_follows_a_purchase_by_itself(database: None) -> None:
+@pytest.fixture(autouse=True)
+async def _noon(database: None) -> None:
+    """Outside of the quiet hours."""
+    clock.shift(NOON - datetime.now(UTC))
+
+
+def rejected(reason: RejectReason, code: str = "1", retry_after_s: float | None = None) -> Rejected:
+    return Rejected(reason, code, "", retry_after_s)
+
+
+def official(*results: SendResult, **templates: NoticeTemplate) -> Platform:
+    return Platform(
+        "wechat_oa", results=list(results), templates={("tier_raised", route): t for route, t in templates.items()}
+    )
+
+
+async def window_left(who: Person) -> int:
+    recipient = await reach_read.routes_now(who.member_id, now=await db.now())
+    assert recipient is not None
+    return next(i.window_left for i in recipient.identities if i.identity_id == who.identity_id)
+
+
+async def granted(who: Person, template_id: str = "s1") -> None:
+    async with db.unit_of_work():
+        await reach.record_choices(who.identity_id, {template_id: "accept"}, now=await db.now())
+
+
+async def marketing(who: Person) -> str:
+    return await queued(who.member_id, send_class="marketing", purpose=outbox.MARKETING)
+
+
+async def allow_marketing(who: Person, purpose: str = "marketing_telegram", *, allow: bool = True) -> None:
+    async with db.unit_of_work():
+        answer = consents.grant if allow else consents.withdraw
+        await answer(who.member_id, purpose, channel="telegram", evidence="test", now=await db.now())
+
+
+async def test_a_tier_notice_follows_a_purchase_by_itself() -> None:
     telegram = Platform("telegram")
     who = await person("telegram")
     await shop.bought(who.member_id, 600_00, now=await db.now())
     await send_all(hands(telegram))
     assert len(telegram.sent) == 1
     assert "银卡" in telegram.sent[0].reply.text
+    assert await outcome(await db.fetch_value("SELECT key FROM outbox")) == ("accepted", None)
+
+
+# --- choosing -----------------------------------------------------------------------------------
+
+
+async def test_an_open_window_is_used_before_anything_else() -> None:
+    platform = official(template=NoticeTemplate("t1", FIELDS), subscribe=NoticeTemplate("s1", FIELDS))
+    who = await person("wechat_oa")
+    await spoke(who)
+    await granted(who)
+    await queued(who.member_id)
+    await send_all(hands(platform))
+    assert [message.route for message in platform.sent] == ["customer_service"]
+    assert await window_left(who) == 4
+
+
+async def test_a_grant_is_used_when_no_window_is_open_and_only_once() -> None:
+    platform = official(subscribe=NoticeTemplate("s1", FIELDS, page="/m/tier"))
+    who = await person("wechat_oa")
+    await granted(who)
+    first, second = await queued(who.member_id), await queued(who.member_id)
+    await send_all(hands(platform))
+    assert [(m.route, m.template_id, m.page) for m in platform.sent] == [("subscribe", "s1", "/m/tier")]
+    assert platform.sent[0].template_data == {"thing1": "银卡会员", "date2": "2026-11-21"}
+    assert sorted([await outcome(first), await outcome(second)]) == [("accepted", None), ("queued", "unreachable")]
+
+
+async def test_a_template_carries_a_receipt_but_never_marketing_nor_a_reminder() -> None:
+    platform = official(template=NoticeTemplate("t1", FIELDS))
+    platform.templates["birthday", "template"] = NoticeTemplate("t2", {})
+    who = await person("wechat_oa")
+    await allow_marketing(who, "marketing_wechat")
+    receipt, advertisement = await queued(who.member_id), await marketing(who)
+    reminder = await queued(who.member_id, notice="birthday", params={"points": 1})
+    await send_all(hands(platform))
+    assert [message.template_id for message in platform.sent] == ["t1"]
+    assert await outcome(receipt) == ("accepted", None)
+    assert await outcome(advertisement) == ("queued", "unreachable")
+    assert await outcome(reminder) == ("suppressed", "unreachable")
+
+
+async def test_a_refused_template_subscription_is_no_grant() -> None:
+    platform = official(subscribe=NoticeTemplate("s1", FIELDS))
+    who = await person("wechat_oa")
+    await granted(who)
+    async with db.unit_of_work():
+        await reach.record_choices(who.identity_id, {"s1": "reject"}, managed=True, now=await db.now())
+    key = await queued(who.member_id)
+    await send_all(hands(platform))
+    assert (platform.sent, await outcome(key)) == ([], ("queued", "unreachable"))
+
+
+async def test_a_short_window_is_used_up_before_the_long_one() -> None:
+    who = await person("wechat_oa")
+    await spoke(who, act=Act.MESSAGE)
+    await spoke(who, act=Act.ACTION)
+    async with db.unit_of_work():
+        assert await reach.take_window(who.identity_id, now=await db.now()) == "action"
+    assert await window_left(who) == 7
+
+
+async def test_a_window_that_ended_does_not_count() -> None:
+    platform = official()
+    who = await person("wechat_oa")
+    await spoke(who, act=Act.ACTION)
+    clock.shift(clock.offset() + timedelta(minutes=2))
+    key = await queued(who.member_id)
+    await send_all(hands(platform))
+    assert (platform.sent, await outcome(key)) == ([], ("queued", "unreachable"))
+
+
+async def test_a_waiting_notice_leaves_once_a_window_opens() -> None:
+    platform = official()
+    who = await person("wechat_oa")
+    key = await queued(who.member_id)
+    await send_all(hands(platform))
+    await spoke(who)
+    await due_now(key)
+    await send_all(hands(platform))
+    assert await outcome(key) == ("accepted", None)
+
+
+async def test_words_are_in_the_language_of_the_person() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    await db.execute("UPDATE channel_identity SET locale = 'en'")
+    await queued(who.member_id)
+    await send_all(hands(telegram))
+    assert "Silver" in telegram.sent[0].reply.text
+
+
+async def test_somebody_who_left_is_not_written_to() -> None:
+    platform, telegram = official(template=NoticeTemplate("t1", FIELDS)), Platform("telegram")
+    who = await person("wechat_oa")
+    await spoke(who)
+    async with db.unit_of_work():
+        await identity.left(who.identity_id, now=await db.now())
+    key = await queued(who.member_id)
+    await send_all(hands(platform, telegram))
+    assert (platform.sent, await outcome(key)) == ([], ("queued", "unreachable"))
+
+
+# --- what refusals teach ------------------------------------------------------------------------
+
+
+async def test_a_member_who_blocked_us_is_not_tried_again() -> None:
+    telegram = Platform("telegram", results=[rejected(RejectReason.BLOCKED, "403")])
+    who = await person("telegram")
+    first = await queued(who.member_id)
+    await send_all(hands(telegram))
+    await due_now(first)
+    await queued(who.member_id)
+    await send_all(hands(telegram))
+    assert len(telegram.sent) == 1
+    assert await db.fetch_value("SELECT state FROM channel_identity") == "blocked"
+
+
+async def test_somebody_who_speaks_again_after_a_block_is_answered_in_that_window() -> None:
+    platform = official(rejected(RejectReason.BLOCKED, "48002"))
+    who = await person("wechat_oa")
+    await spoke(who)
+    key = await queued(who.member_id)
+    await send_all(hands(platform))
+    await spoke(who)
+    await due_now(key)
+    await send_all(hands(platform))
+    assert await outcome(key) == ("accepted", None)
+
+
+async def test_a_window_that_the_platform_denies_is_closed_and_the_next_way_is_taken_at_once() -> None:
+    platform = official(rejected(RejectReason.NO_WINDOW, "45015"), template=NoticeTemplate("t1", FIELDS))
+    who = await person("wechat_oa")
+    await spoke(who)
+    key = await queued(who.member_id)
+    await send_all(hands(platform))
+    assert [message.route for message in platform.sent] == ["customer_service", "template"]
+    assert await outcome(key) == ("accepted", None)
+    assert await window_left(who) == 0
+
+
+async def test_a_grant_that_the_platform_denies_is_zero_here_too() -> None:
+    platform = official(rejected(RejectReason.NO_GRANT, "43101"), subscribe=NoticeTemplate("s1", FIELDS))
+    who = await person("wechat_oa")
+    await granted(who)
+    await granted(who)
+    await queued(who.member_id)
+    await send_all(hands(platform))
+    assert await db.fetch_value("SELECT remaining FROM reach_grant") == 0
+
+
+async def test_a_busy_platform_is_tried_again_after_the_pause_it_asked_for() -> None:
+    telegram = Platform("telegram", results=[rejected(RejectReason.RATE, "429", 17)])
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    await send_all(hands(telegram))
+    assert await outcome(key) == ("queued", "429")
+    pause = await db.fetch_value("SELECT due_at FROM outbox") - await db.now()
+    assert timedelta(seconds=15) < pause <= timedelta(seconds=17)
+    await due_now(key)
+    await send_all(hands(telegram))
+    assert await outcome(key) == ("accepted", None)
+    assert len({message.client_message_id for message in telegram.sent}) == 1
+
+
+async def test_a_refused_message_gives_its_place_in_the_window_back() -> None:
+    platform = official(rejected(RejectReason.RATE, "45011"))
+    who = await person("wechat_oa")
+    await spoke(who)
+    await queued(who.member_id)
+    await send_all(hands(platform))
+    assert await window_left(who) == 5
+
+
+async def test_a_used_up_quota_stops_the_route_for_everybody_until_it_is_filled() -> None:
+    platform = official(rejected(RejectReason.QUOTA, "45009", 3600), template=NoticeTemplate("t1", FIELDS))
+    first, second = await person("wechat_oa"), await person("wechat_oa")
+    keys = [await queued(first.member_id)]
+    await send_all(hands(platform))
+    keys.append(await queued(second.member_id))
+    for key in keys:
+        await due_now(key)
+    # Another process, which reads it from the database.
+    await send_all(hands(platform))
+    assert len(platform.sent) == 1
+    assert {await outcome(key) for key in keys} == {("queued", "resting")}
+    clock.shift(clock.offset() + timedelta(seconds=3601))
+    await send_all(hands(platform))
+    assert {await outcome(key) for key in keys} == {("accepted", None)}
+
+
+async def test_another_way_is_taken_while_one_rests() -> None:
+    platform = official(rejected(RejectReason.QUOTA, "45009", 3600), template=NoticeTemplate("t1", FIELDS))
+    who = await person("wechat_oa")
+    await spoke(who)
+    key = await queued(who.member_id)
+    await send_all(hands(platform))
+    assert [message.route for message in platform.sent] == ["customer_service", "template"]
+    assert await outcome(key) == ("accepted", None)
+    assert await window_left(who) == 5
+
+
+async def test_words_that_the_platform_refuses_are_not_repeated() -> None:
+    telegram = Platform("telegram", results=[rejected(RejectReason.CONTENT, "400")])
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    await send_all(hands(telegram))
+    assert await outcome(key) == ("rejected", "400")
+
+
+# --- unknown ------------------------------------------------------------------------------------
+
+
+async def test_a_lost_answer_is_unknown_and_not_sent_again() -> None:
+    telegram = Platform("telegram", results=[Unknown("timeout")])
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    await send_all(hands(telegram))
+    await send_all(hands(telegram))
+    assert (len(telegram.sent), await outcome(key)) == (1, ("unknown", "unknown"))
+
+
+async def test_a_lost_answer_is_asked_for_again_where_the_platform_drops_the_second_copy() -> None:
+    platform = official(Unknown("timeout"), template=NoticeTemplate("t1", FIELDS))
+    who = await person("wechat_oa")
+    key = await queued(who.member_id)
+    await send_all(hands(platform, ask_again_after_s=0))
+    assert await outcome(key) == ("accepted", None)
+    assert len({message.client_message_id for message in platform.sent}) == 1
+    assert len(platform.sent) == 2
+
+
+async def test_a_sender_that_died_before_sending_costs_nothing() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    async with db.unit_of_work():
+        assert len(await outbox.claim_due(now=await db.now(), batch_max=5, lease=timedelta(seconds=5))) == 1
+    await send_all(hands(telegram))
+    assert telegram.sent == []
+    clock.shift(clock.offset() + timedelta(seconds=6))
+    await settle_lost_leases(hands(telegram))
+    await send_all(hands(telegram))
+    assert (len(telegram.sent), await outcome(key)) == (1, ("accepted", None))
+
+
+async def test_a_sender_that_died_while_sending_leaves_the_outcome_unknown() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    async with db.unit_of_work():
+        (claimed,) = await outbox.claim_due(now=await db.now(), batch_max=5, lease=timedelta(seconds=5))
+        assert await outbox.begin(claimed, channel="telegram", account="main", route="message")
+    clock.shift(clock.offset() + timedelta(seconds=6))
+    await settle_lost_leases(hands(telegram))
+    await send_all(hands(telegram))
+    assert (telegram.sent, await outcome(key)) == ([], ("unknown", "lease_lost"))
+
+
+async def test_a_sender_that_lost_its_lease_sends_nothing_and_records_nothing() -> None:
+    telegram = Platform("telegram")
+    ours = hands(telegram)
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    async with db.unit_of_work():
+        (slow,) = await outbox.claim_due(now=await db.now(), batch_max=5, lease=timedelta(seconds=5))
+    clock.shift(clock.offset() + timedelta(seconds=6))
+    await settle_lost_leases(ours)
+    await send_all(ours)
+    await ours.outbound.deliver(slow)
+    assert (len(telegram.sent), await outcome(key)) == (1, ("accepted", None))
+
+
+# --- consent, quiet hours, caps -----------------------------------------------------------------
+
+
+async def test_marketing_needs_the_consent_of_the_channel_that_carries_it() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    await allow_marketing(who, "marketing_wechat")
+    key = await marketing(who)
+    await send_all(hands(telegram))
+    assert (telegram.sent, await outcome(key)) == ([], ("suppressed", "no_consent"))
+
+
+async def test_consent_withdrawn_after_queueing_counts_at_the_moment_of_sending() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    await allow_marketing(who)
+    key = await marketing(who)
+    await allow_marketing(who, allow=False)
+    await send_all(hands(telegram))
+    assert (telegram.sent, await outcome(key)) == ([], ("suppressed", "no_consent"))
+
+
+async def test_marketing_comes_once_a_day() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    await allow_marketing(who)
+    first = await marketing(who)
+    await send_all(hands(telegram))
+    second = await marketing(who)
+    await send_all(hands(telegram))
+    assert (await outcome(first), await outcome(second)) == (("accepted", None), ("queued", "frequency_cap"))
+
+
+async def test_reminders_wait_for_the_morning_and_receipts_do_not() -> None:
+    clock.shift(datetime(2026, 11, 21, 14, tzinfo=UTC) - await db.now() + clock.offset())
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    receipt = await queued(who.member_id)
+    reminder = await queued(who.member_id, notice="birthday", params={"points": 5})
+    await send_all(hands(telegram))
+    assert (await outcome(receipt), await outcome(reminder)) == (("accepted", None), ("queued", "quiet_hours"))
+    due_at = await db.fetch_value("SELECT due_at FROM outbox WHERE key = $1", reminder)
+    assert due_at == datetime(2026, 11, 22, 0, tzinfo=UTC)
+
+
+async def test_what_is_too_late_is_not_sent() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    key = await queued(who.member_id, give_up_at=await db.now())
+    await send_all(hands(telegram))
+    assert (telegram.sent, await outcome(key)) == ([], ("expired", "too_late"))
+
+
+async def test_a_closed_account_is_not_written_to() -> None:
+    telegram = Platform("telegram")
+    who = await person("telegram")
+    key = await queued(who.member_id)
+    await db.execute("UPDATE member SET status = 'closed'")
+    await send_all(hands(telegram))
+    assert (telegram.sent, await outcome(key)) == ([], ("suppressed", "member_closed"))
+
+
+# --- one bad message ----------------------------------------------------------------------------
+
+
+async def test_a_broken_message_fails_alone_and_ends_dead() -> None:
+    telegram = Platform("telegram")
+    who, other = await person("telegram"), await person("telegram")
+    broken = await queued(who.member_id, params={})
+    fine = await queued(other.member_id)
+    ours = hands(telegram)
+    await send_all(ours)
+    assert (await outcome(fine), await outcome(broken)) == (("accepted", None), ("queued", "broken"))
+    for _ in range(8):
+        await due_now(broken)
+        await send_all(ours)
+    assert await outcome(broken) == ("rejected", "broken")
+
+
+async def test_a_breaker_opens_after_half_of_twenty_calls_failed_and_lets_one_probe() -> None:
+    telegram = Platform("telegram", results=[Unknown("timeout")] * 20)
+    ours = hands(telegram, breaker_rest_s=0.2)
+    for _ in range(21):
+        await queued((await person("telegram")).member_id)
+    await send_all(ours)
+    assert len(telegram.sent) == 20
+    assert await db.fetch_value("SELECT count(*) FROM outbox WHERE code = 'resting'") == 1
+
+
+async def test_two_senders_at_once_send_each_message_once(database_url: str) -> None:
+    telegram = Platform("telegram")
+    keys = [await queued((await person("telegram")).member_id) for _ in range(20)]
+    one, other = hands(telegram), hands(telegram)
+    await at_once(send_all(one), send_all(other))
+    assert len(telegram.sent) == 20
+    assert {await outcome(key) for key in keys} == {("accepted", None)}
+
+
+async def test_two_senders_never_share_the_last_message_of_a_window() -> None:
+    platform = official()
+
+    async def slow(_: Outgoing) -> None:
+        await db.fetch("SELECT pg_sleep(0.05)")
+
+    platform.before = slow
+    who = await person("wechat_oa")
+    await spoke(who, act=Act.ACTION)
+    for _ in range(8):
+        await queued(who.member_id)
+    await at_once(send_all(hands(platform)), send_all(hands(platform)))
+    assert len(platform.sent) == 3
+    assert await window_left(who) == 0
+
+
+def test_every_notice_that_is_queued_anywhere_has_a_policy_and_words() -> None:
+    assert set(GATHERED) | {"phone_code"} == set(POLICIES)
