@@ -176,3 +176,16 @@ class NeedsTemplates(Protocol):
 def follow_ups(channel: Channel, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
     """What `channel` must still send after answering `to` with `reply`; nothing on most channels."""
     return channel.follow_ups(reply, to=to) if isinstance(channel, FollowsUp) else ()
+
+
+@runtime_checkable
+class TellsUnions(Protocol):
+    """A channel whose messages carry no unionid but whose platform tells it when asked (公众号)."""
+
+    async def union_id_of(self, external_id: str) -> str | None:
+        """The unionid that the platform vouches for, None when it has none to tell.
+
+        Raises:
+            CallFailed: the platform refused or did not answer.
+        """
+        ...

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Final, Literal
 
-Duty = Literal["relay", "outbox", "journeys"]
+Duty = Literal["relay", "outbox", "journeys", "unions"]
 Listener = Callable[[frozenset[str]], None]
 
 _rung: Final[ContextVar[set[str] | None]] = ContextVar("rung", default=None)

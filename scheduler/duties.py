@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from scheduler import journeys, outbox, relay
+from scheduler import journeys, outbox, relay, unions
 from scheduler.duty import Duty
 from scheduler.sweeps import birthdays, coupon_expiry, forgetting, points_expiry, reminders, settling
 
@@ -15,6 +15,7 @@ DUTIES: Final = (
     Duty("relay", 1 * SECOND, relay.relay),
     Duty("outbox", 1 * SECOND, outbox.send_due),
     Duty("journeys", 2 * SECOND, journeys.advance),
+    Duty("unions", 10 * SECOND, unions.ask),
     Duty("outbox_leases", 10 * SECOND, outbox.settle_lost_leases),
     Duty("outbox_measures", 10 * SECOND, outbox.measure),
     Duty("points_expiry", 1 * MINUTE, points_expiry.run),

@@ -39,6 +39,14 @@ class WechatOfficialAccount:
         """The template configured for `notice` on `route`."""
         return self._templates.get(route, {}).get(notice)
 
+    async def union_id_of(self, external_id: str) -> str | None:
+        """The unionid of a follower, None where the account is bound to no open-platform account (开放平台).
+
+        Raises:
+            CallFailed: the platform refused or did not answer.
+        """
+        return (await self.client.follower(external_id)).union_id
+
     def open(self, request: RawRequest) -> Handshake | Delivery:
         """Verify, then decode. Raises `Forged` or `Malformed`."""
         return self._callbacks.open(request)

@@ -15,6 +15,7 @@ class ChannelIdentity(Model):
     account = fields.CharField(max_length=40)
     union_family = fields.CharField(max_length=64, null=True)
     union_id = fields.CharField(max_length=128, null=True)
+    union_asked_at = fields.DatetimeField(null=True)
     state = fields.CharField(max_length=12)
     scene = fields.CharField(max_length=64, null=True)
     locale = fields.CharField(max_length=12, null=True)

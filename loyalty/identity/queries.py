@@ -22,3 +22,26 @@ async def find(channel: str, app_id: str, external_id: str) -> Known | None:
         external_id,
     )
     return None if row is None else Known(row["id"], row["member_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """Somebody whose unionid the platform has not been asked for."""
+
+    identity_id: int
+    channel: str
+    account: str
+    app_id: str
+    external_id: str
+
+
+async def union_unasked(channel: str, account: str, *, limit: int) -> list[Unasked]:
+    """People of one account without a unionid whose platform was not asked yet, oldest first."""
+    rows = await db.fetch(
+        "SELECT id AS identity_id, channel, account, app_id, external_id FROM channel_identity"
+        " WHERE channel = $1 AND account = $2 AND union_id IS NULL AND union_asked_at IS NULL ORDER BY id LIMIT $3",
+        channel,
+        account,
+        limit,
+    )
+    return [Unasked(**dict(row)) for row in rows]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from loyalty import db, vault
+from loyalty import bell, db, vault
 from loyalty.attempts import service as attempts
 from loyalty.errors import Conflict, unreachable
 from loyalty.events import ChannelFollowed, ChannelLeft, Event, MemberJoined
@@ -75,7 +75,8 @@ WHERE i.channel = given.channel AND i.app_id = given.app_id AND i.external_id = 
 RETURNING i.member_id, link.member_id AS owner_id
 """
 _CHANGE_STATE: Final = """
-UPDATE channel_identity SET state = $2, scene = coalesce($3, scene), last_seen_at = $4
+UPDATE channel_identity SET state = $2, scene = coalesce($3, scene), last_seen_at = $4,
+    union_asked_at = CASE WHEN $2 = 'followed' AND union_id IS NULL THEN NULL ELSE union_asked_at END
 WHERE id = $1 AND (state <> $2 OR $2 = 'followed')
 RETURNING member_id, channel
 """
@@ -223,6 +224,8 @@ async def _admit(strangers: Sequence[Contact], vouched: Mapping[Contact, _Known]
     created = await _insert({contact: owners.get(contact.union, wished[contact]) for contact in strangers}, now=now)
     used = {*created.values(), *owners.values()} & set(ids)
     await _create_members([c for c in strangers if wished[c] in used], wished, now=now)
+    if any(contact.union is None for contact in strangers):
+        bell.ring("unions")
     await _connect({**{c: c.union for c in vouched}, **{c: c.union for c in strangers if c.place not in created}}, now)
     return frozenset(created)
 
@@ -291,6 +294,11 @@ async def _connect(vouched: Mapping[Contact, Union | None], now: datetime) -> No
         await merges.join(row["member_id"], row["owner_id"], reason="unionid", now=now)
 
 
+async def union_asked(identity_id: int, *, now: datetime) -> None:
+    """The platform was asked for the unionid of this person; it is not asked again until they follow anew."""
+    await db.execute("UPDATE channel_identity SET union_asked_at = $2 WHERE id = $1", identity_id, now)
+
+
 async def followed(identity_id: int, *, scene: str | None, now: datetime) -> None:
     """The person follows, started the bot or unblocked it: they may be written to again."""
     await _change_state(identity_id, "followed", scene=scene, now=now)
@@ -312,6 +320,7 @@ async def _change_state(identity_id: int, state: IdentityState, *, scene: str | 
         return
     event: Event
     if state == "followed":
+        bell.ring("unions")
         event = ChannelFollowed(member_id=row["member_id"], at=now, channel=row["channel"], scene=scene)
     else:
         event = ChannelLeft(member_id=row["member_id"], at=now, channel=row["channel"])

@@ -82,6 +82,7 @@ class Migration(migrations.Migration):
                 ('account', fields.CharField(max_length=40)),
                 ('union_family', fields.CharField(null=True, max_length=64)),
                 ('union_id', fields.CharField(null=True, max_length=128)),
+                ('union_asked_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('state', fields.CharField(max_length=12)),
                 ('scene', fields.CharField(null=True, max_length=64)),
                 ('locale', fields.CharField(null=True, max_length=12)),

@@ -54,6 +54,8 @@ CHECKS = (
 )
 
 INDEXES = (
+    "CREATE INDEX identity_union_unasked ON channel_identity (channel, account, id)"
+    " WHERE union_id IS NULL AND union_asked_at IS NULL",
     "CREATE INDEX lot_open ON ledger_lot (member_id, asset) WHERE remaining > 0",
     "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
