@@ -161,14 +161,15 @@ async def _members(batch: Sequence[Inbound], name: str, now: datetime) -> list[R
         for message, person in zip(batch, people, strict=True)
     ]
     if name not in routes.BURSTS:
-        return [await _member(chat, name) for chat in chats]
+        return [await _answered_alone(chat, name) for chat in chats]
     # Words that sound like the burst's may be the answer to a question; those are looked at one by one.
     asked = [chat for chat in chats if chat.person.in_dialogue and routes.is_free(chat.inbound, for_staff=False)]
     answers = iter(await routes.BURSTS[name]([chat for chat in chats if chat not in asked]))
-    return [await _asked(chat, name) if chat in asked else next(answers) for chat in chats]
+    return [await _answered_alone(chat, name) if chat in asked else next(answers) for chat in chats]
 
 
-async def _asked(chat: Chat, name: str) -> Reply:
+async def _answered_alone(chat: Chat, name: str) -> Reply:
+    """A refusal undoes what its own conversation did, and is said in the member's language."""
     try:
         async with db.attempt():
             return await _member(chat, name)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from bot.wx_text import wechat_text
 from handlers.messages import (
     CardPressed,
     ChannelName,
@@ -49,6 +50,7 @@ class Person:
         inbound = Inbound(self.sender, key or f"k{next(_serial)}", clock.now(), content)
         answer = await self.router.dispatch(inbound)
         self.reply = answer.reply
+        fits_platform(self.sender, answer.reply)
         return answer
 
     async def says(self, text: str, *, key: str | None = None) -> str:
@@ -84,6 +86,22 @@ class Clerk(Person):
         task = self.reply.card.task_id if self.reply.card is not None else None
         await self.does(CardPressed(task or "t", key, response_code="r"))
         return words(self.reply)
+
+
+def fits_platform(sender: Sender, reply: Reply) -> None:
+    """Nothing of a reply is cut by its platform."""
+    if sender.channel in {"wechat_oa", "wechat_mini"}:
+        shown = wechat_text(reply)
+        assert len(reply.buttons) <= 8
+        assert all(button.text in shown for button in reply.buttons)
+        assert not shown.split("\n\n<a")[0].endswith("…"), shown
+    elif sender.channel == "wecom" and reply.card is not None:
+        assert len(reply.card.title) <= 26
+        assert len(reply.card.rows) <= 6
+        assert all(len(row.label) <= 5 and len(row.value) <= 30 for row in reply.card.rows)
+        assert len(reply.card.body) <= 112
+        assert len(reply.buttons) <= 6
+    assert all(len(button.key.encode()) <= 64 for button in reply.buttons)
 
 
 def words(reply: Reply) -> str:

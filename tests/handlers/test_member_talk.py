@@ -6,6 +6,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
+from handlers import routes
 from handlers.messages import (
     Ask,
     EnterChat,
@@ -21,6 +22,7 @@ from handlers.messages import (
 from loyalty import clock, db
 from loyalty.consents import queries as consents
 from loyalty.coupon_templates.rules import AmountOff, PercentOff
+from loyalty.members import service as members
 from loyalty.phones import service as phones
 from tests.handlers.talk import Person, keys, later
 from tests.loyalty import shop
@@ -400,3 +402,32 @@ async def test_a_store_coupon_names_its_stores_in_english() -> None:
     await person.says("any coupons to claim?")
     await person.presses_shown("Claim number 1")
     assert "Shops: " in await person.presses_shown("Show the code")
+
+
+async def test_a_full_account_still_fits_every_platform() -> None:
+    for number in range(8):
+        await shop.template(
+            now=clock.now(),
+            name={"zh-CN": f"会员专享第 {number} 张特别优惠立减券", "en": f"special coupon {number}"},
+            min_spend_fen=123_456,
+            per_member_limit=2,
+        )
+    for person in (Person(), Person("telegram", locale="en")):
+        await person.says("签到" if person.sender.channel != "telegram" else "check in")
+        for number in range(8):
+            await shop.bought(await member_of(person), 100_000 + number, now=clock.now())
+        for _ in range(8):
+            await person.presses("coupons_claimable")
+            await person.presses(person.reply.buttons[0].key)
+        for key in (*routes.MEMBER, "coupons_claimable", "coupons"):
+            if key not in {"close_confirmed", "agree", "agree_plain", "unsubscribe"}:
+                await person.presses(key)
+
+
+async def test_refusals_speak_the_members_own_language() -> None:
+    person = Person("wechat_mini")
+    await person.says("你好")
+    async with db.unit_of_work():
+        await members.set_locale(await member_of(person), "en")
+    assert "You have 0 points" in await person.says("积分")
+    assert not re.search(r"[\u3400-\u9fff]", await person.presses("claim:999999"))
