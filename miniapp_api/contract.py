@@ -146,8 +146,16 @@ def _operation(endpoint: AnyEndpoint, references: Mapping[tuple[int, str], Any])
             "content": {"application/json": {"schema": schema}},
         }
     described["responses"] = {**_success(endpoint, references), **_refusals(endpoint)}
-    described["security"] = [{_SCHEME[endpoint.audience]: []}] if endpoint.audience in _SCHEME else []
+    described["security"] = [{scheme: []} for scheme in _schemes(endpoint)]
     return described
+
+
+def _schemes(endpoint: AnyEndpoint) -> list[str]:
+    if endpoint.audience is Audience.ANYONE:
+        # Anybody may come, but a row that refuses the unknown takes whichever session there is.
+        takes_any = Unauthenticated in endpoint.refusals
+        return [_SCHEME[Audience.MEMBER], _SCHEME[Audience.STAFF]] if takes_any else []
+    return [_SCHEME[endpoint.audience]]
 
 
 def _parameters(endpoint: AnyEndpoint) -> list[dict[str, Any]]:

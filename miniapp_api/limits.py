@@ -1,4 +1,4 @@
-"""Soft limits per caller: they keep one caller from crowding out the others.
+"""Soft limits per caller and operation: they keep one caller from crowding out the others.
 
 What must never be guessed (codes, phone proofs) is limited in the domain by counters in the database. Reads and
 writes are counted in this process; logins and guessable look-ups in Redis, shared by all processes, and in this

@@ -93,15 +93,15 @@ async def _opened(endpoint: AnyEndpoint, serving: Serving, request: web.Request)
 
 async def _admitted(endpoint: AnyEndpoint, serving: Serving, request: web.Request, address: str) -> Caller | None:
     if endpoint.audience is Audience.ANYONE:
-        await serving.limits.take(endpoint.rate, address)
+        await serving.limits.take(endpoint.rate, f"{endpoint.name}:{address}")
         return None
     try:
         caller = await caller_of(request, endpoint.audience)
     except Unauthenticated:
         # Wrong tokens are counted by address, or trying many would cost nothing.
-        await serving.limits.take(endpoint.rate, address)
+        await serving.limits.take(endpoint.rate, f"{endpoint.name}:{address}")
         raise
-    await serving.limits.take(endpoint.rate, caller_name(caller.principal, address))
+    await serving.limits.take(endpoint.rate, f"{endpoint.name}:{caller_name(caller.principal, address)}")
     if caller.locale is not None:
         request[CHOSEN_LOCALE] = caller.locale
     if endpoint.action is not None:

@@ -70,13 +70,14 @@ function fieldsOf(schema) {
 function insideOf(path, method, operation) {
   const inside = element("div", { className: "inside" });
   const parameters = operation.parameters ?? [];
+  const body = operation.requestBody?.content["application/json"].schema;
+  inside.append(trialOf({ path, method, operation, parameters, example: body ? exampleOf(body) : null, word, element, language }));
   inside.append(
     element("h4", { text: word("parameters") }),
     table([word("name"), word("where"), word("required"), word("type")], parameters.map((parameter) => [
       code(parameter.name), parameter.in, parameter.required ? word("yes") : word("no"), code(typeOf(parameter.schema)),
     ])),
   );
-  const body = operation.requestBody?.content["application/json"].schema;
   if (body) inside.append(element("h4", { text: word("body") }), fieldsOf(body));
   for (const [status, response] of Object.entries(operation.responses)) {
     if (Number(status) >= 400) continue;
@@ -89,7 +90,6 @@ function insideOf(path, method, operation) {
       status, element("a", { href: `#problem-${name}` }, code(name)), contract["x-problems"][name]?.[language]?.title ?? "",
     ]));
   inside.append(element("h4", { text: word("refusals") }), table([word("status"), word("code"), word("meaning")], refusals));
-  inside.append(trialOf({ path, method, operation, parameters, example: body ? exampleOf(body) : null, word, element, language }));
   return inside;
 }
 

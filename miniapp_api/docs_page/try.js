@@ -9,7 +9,9 @@ export function tokenBox(word, element) {
     input.addEventListener("input", () => { tokens[scheme] = input.value.trim(); });
     return input;
   });
-  return element("div", { className: "token" }, element("strong", { text: word("tokens") }), element("div", { className: "row" }, ...fields));
+  const form = element("form", { className: "token" }, element("strong", { text: word("tokens") }), element("div", { className: "row" }, ...fields));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return form;
 }
 
 export function trialOf({ path, method, operation, parameters, example, word, element, language }) {
@@ -56,8 +58,8 @@ async function send({ path, method, operation, inputs, body, verdict, shown, ele
     else if (parameter.in === "query" && input.value) query.set(parameter.name, input.value);
     else if (parameter.in === "header") headers[parameter.name] = input.value || crypto.randomUUID();
   }
-  const scheme = Object.keys(operation.security?.[0] ?? {})[0];
-  if (scheme && tokens[scheme]) headers.Authorization = `Bearer ${tokens[scheme]}`;
+  const scheme = (operation.security ?? []).flatMap(Object.keys).find((name) => tokens[name]);
+  if (scheme) headers.Authorization = `Bearer ${tokens[scheme]}`;
   if (body !== null) headers["Content-Type"] = "application/json";
   const started = performance.now();
   const answer = await fetch(query.size ? `${address}?${query}` : address, {

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field
 
-from loyalty.errors import Invalid, NotFound, Unavailable
+from loyalty.errors import Invalid, NotFound, Unauthenticated, Unavailable
 from loyalty.identity import service as identity
 from loyalty.identity.service import Contact
 from loyalty.sessions import service as sessions
@@ -267,6 +267,7 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         result=None,
         rate=Rate.WRITE,
         repeat=Repeat.ONE_USE,
+        refusals=(Unauthenticated,),
         summary=Summary("退出登录", "Log out"),
     ),
     Endpoint(
