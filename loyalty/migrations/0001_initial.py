@@ -238,7 +238,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='EventPending',
             fields=[
-                ('event_id', fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ('event_id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('due_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
                 ('attempts', fields.SmallIntField(default=0)),
                 ('dead_reason', fields.CharField(null=True, max_length=200)),
@@ -393,7 +393,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='MemberKey',
             fields=[
-                ('member_id', fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ('member_id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('wrapped_key', fields.BinaryField(null=True)),
                 ('root_key_version', fields.IntField()),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),

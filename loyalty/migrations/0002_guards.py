@@ -69,9 +69,6 @@ INDEXES = (
     "CREATE UNIQUE INDEX entry_reversed_once ON ledger_entry (member_id, reverses_id, key) WHERE reverses_id IS NOT NULL",
 )
 
-# makemigrations forgets `generated=False`: these keys are those of another row and never made here.
-GIVEN_KEYS = (("event_pending", "event_id"), ("member_key", "member_id"))
-
 REFUSE_CHANGE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -86,7 +83,6 @@ def _statements() -> list[str]:
         "SET LOCAL lock_timeout = '3s'",
         *(f'ALTER TABLE "{table}" ADD CONSTRAINT {name} CHECK ({rule})' for table, name, rule in CHECKS),
         *INDEXES,
-        *(f"DROP SEQUENCE {table}_{key}_seq CASCADE" for table, key in GIVEN_KEYS),
         REFUSE_CHANGE,
         *(
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
