@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from functools import cache
+from typing import Protocol, cast, runtime_checkable
 
 from bot.accounts import NoticeTemplate
 from handlers.messages import ChannelName, Inbound, Reply
@@ -175,7 +176,15 @@ class NeedsTemplates(Protocol):
 
 def follow_ups(channel: Channel, reply: Reply, *, to: Inbound) -> tuple[Outgoing, ...]:
     """What `channel` must still send after answering `to` with `reply`; nothing on most channels."""
-    return channel.follow_ups(reply, to=to) if isinstance(channel, FollowsUp) else ()
+    if not _follows_up(type(channel)):
+        return ()
+    return cast("FollowsUp", channel).follow_ups(reply, to=to)
+
+
+@cache
+def _follows_up(kind: type) -> bool:
+    """Asked for every message, and slow to find out for a protocol."""
+    return issubclass(kind, FollowsUp)
 
 
 @runtime_checkable

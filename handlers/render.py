@@ -36,6 +36,7 @@ def environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,
+        auto_reload=False,  # templates are part of a release
         autoescape=False,  # noqa: S701 - plain text for chats; pages have their own escaping
         trim_blocks=True,
         lstrip_blocks=True,

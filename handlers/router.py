@@ -113,7 +113,7 @@ async def _answered(
     reservations = await inbox.reserve_many(source, deliveries, now=now)
     firsts = [m for m, reserved in zip(batch, reservations, strict=True) if isinstance(reserved, inbox.First)]
     replies = dict(zip((m.key for m in firsts), await speak(firsts, now) if firsts else [], strict=True))
-    await inbox.keep_answers(source, {key: stored_reply.to_json(reply) for key, reply in replies.items()})
+    await inbox.keep_answers(source, replies)
     return [_answer(replies.get(message.key), reserved) for message, reserved in zip(batch, reservations, strict=True)]
 
 

@@ -1,7 +1,9 @@
-"""A reply as it is kept beside its inbox entry, so that a repeat is answered with the same words."""
+"""A reply as it is kept beside its inbox entry, so that a repeat is answered with the same words.
+
+The inbox writes the dataclass as JSON; this is the way back.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Final
 
 from handlers.messages import Ask, Button, Card, CardRow, Reply
@@ -12,11 +14,6 @@ FOLLOWED_UP: Final[Mapping[str, bool]] = {"followed_up": True}
 def was_followed_up(kept: Mapping[str, Any]) -> bool:
     """True when everything beside the passive answer was sent."""
     return bool(kept.get("followed_up"))
-
-
-def to_json(reply: Reply) -> dict[str, Any]:
-    """`reply` as plain values."""
-    return asdict(reply)
 
 
 def from_json(kept: Mapping[str, Any] | None) -> Reply:

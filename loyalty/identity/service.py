@@ -30,13 +30,14 @@ TELL_WITHIN: Final = timedelta(days=3)
 Place = tuple[str, str, str]
 Union = tuple[str, str]
 
+# LATERAL with LIMIT keeps to the unique index, also while a young table has no statistics.
 _READ: Final = """
 SELECT i.id, i.channel, i.app_id, i.external_id, i.union_id, i.last_seen_at, i.member_id, m.status,
        CASE WHEN m.locale_chosen THEN m.locale ELSE coalesce(i.locale, m.locale) END AS locale,
        EXISTS (SELECT 1 FROM dialogue d WHERE d.key = 'identity:' || i.id AND d.expires_at > $4) AS in_dialogue
-FROM unnest($1::text[], $2::text[], $3::text[]) AS given(channel, app_id, external_id)
-JOIN channel_identity i USING (channel, app_id, external_id)
-JOIN member m ON m.id = i.member_id
+FROM unnest($1::text[], $2::text[], $3::text[]) AS given(c, a, e) CROSS JOIN LATERAL (
+    SELECT * FROM channel_identity WHERE (channel, app_id, external_id) = (given.c, given.a, given.e) LIMIT 1
+) AS i JOIN member m ON m.id = i.member_id
 """
 _TOUCH: Final = """
 UPDATE channel_identity i SET last_seen_at = $2

@@ -65,9 +65,13 @@ SELECT member_id, asset, available FROM ledger_balance
 WHERE (member_id, asset) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
 ORDER BY member_id, asset FOR UPDATE
 """
+# LATERAL with LIMIT makes the unique index the only sensible plan, also while a young table has no statistics.
 _BOOKED: Final = """
-SELECT id, member_id, key, fingerprint, amount, delta, balance_after FROM ledger_entry
-WHERE (member_id, key) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+SELECT found.* FROM unnest($1::bigint[], $2::text[]) AS given(member_id, key)
+CROSS JOIN LATERAL (
+    SELECT id, member_id, key, fingerprint, amount, delta, balance_after FROM ledger_entry entry
+    WHERE entry.member_id = given.member_id AND entry.key = given.key LIMIT 1
+) AS found
 """
 _OPEN_LOTS: Final = """
 SELECT id, entry_id, member_id, asset, remaining, expires_at, priority, promotional, effective_at FROM ledger_lot

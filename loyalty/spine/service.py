@@ -1,6 +1,6 @@
 """Recording facts."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 
 import orjson
@@ -46,5 +46,5 @@ async def record(*events: Event, now: datetime) -> None:
 
 
 def _data(event: Event) -> str:
-    values = {key: value for key, value in asdict(event).items() if key not in _SHARED_FIELDS}
+    values = {field.name: getattr(event, field.name) for field in fields(event) if field.name not in _SHARED_FIELDS}
     return orjson.dumps(values).decode()

@@ -126,7 +126,9 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-async def run(host: str, port: int, requests: Sequence[bytes], *, connections: int, seconds: float, repeat: bool) -> Report:
+async def run(
+    host: str, port: int, requests: Sequence[bytes], *, connections: int, seconds: float, repeat: bool
+) -> Report:
     """Drive `requests` over `connections` for `seconds`; `repeat` starts over when they run out."""
     started = time.perf_counter()
     shared = _Run(cycle(requests) if repeat else iter(requests), started + seconds)
