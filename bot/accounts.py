@@ -1,4 +1,4 @@
-"""Channel accounts as configured in TOML: `[[channel.wechat_oa]]`, `[[channel.wechat_mini]]`, `[[channel.wecom]]`, `[[channel.telegram]]`."""
+"""Channel accounts as configured in TOML, `[[channel.wechat_oa]]` and its siblings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -85,7 +85,7 @@ def _settings(env: Mapping[str, str], document: Mapping[str, Any], path: Path | 
     environment = value("XIAOHUI_ENVIRONMENT", "environment") or "development"
     if environment not in {"development", "production"}:
         raise ConfigError('environment: write "development" or "production"')
-    port = _integer("PORT", env["PORT"] if "PORT" in env else "8080", low=0, high=65535)
+    port = _integer("PORT", env.get("PORT", "8080"), low=0, high=65535)
     host = value("HOST", "host") or DEFAULTS["HOST"]
     secret = value("XIAOHUI_SECRET", "secret")
     if secret is not None and len(secret.encode()) < 32:  # noqa: PLR2004 - 256 bits

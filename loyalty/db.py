@@ -72,6 +72,7 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
         """Nothing to reset."""
         return ""
 
+
 _open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
 
 

@@ -33,7 +33,7 @@ class Servers:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long tests to `make test-deep`; skip, by name, what needs files that a user's checkout does not have."""
+    """Leave the long tests to `make test-deep`; skip, by name, what needs files that a checkout alone does not have."""
     if config.getoption("--hypothesis-profile") != "deep":
         long = [item for item in items if item.get_closest_marker("deep")]
         items[:] = [item for item in items if not item.get_closest_marker("deep")]

@@ -54,8 +54,10 @@ CHECKS = (
 )
 
 INDEXES = (
-    "CREATE INDEX identity_union_unasked ON channel_identity (channel, account, id)"
-    " WHERE union_id IS NULL AND union_asked_at IS NULL",
+    (
+        "CREATE INDEX identity_union_unasked ON channel_identity (channel, account, id)"
+        " WHERE union_id IS NULL AND union_asked_at IS NULL"
+    ),
     "CREATE INDEX lot_open ON ledger_lot (member_id, asset) WHERE remaining > 0",
     "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
@@ -66,7 +68,10 @@ INDEXES = (
     "CREATE INDEX coupon_expiring ON coupon (expires_at) WHERE status = 'issued'",
     "CREATE INDEX outbox_due ON outbox (due_at) WHERE status IN ('queued', 'leased', 'sending')",
     "CREATE INDEX journey_due ON journey_run (due_at) WHERE status = 'waiting'",
-    "CREATE UNIQUE INDEX entry_reversed_once ON ledger_entry (member_id, reverses_id, key) WHERE reverses_id IS NOT NULL",
+    (
+        "CREATE UNIQUE INDEX entry_reversed_once ON ledger_entry (member_id, reverses_id, key)"
+        " WHERE reverses_id IS NOT NULL"
+    ),
 )
 
 REFUSE_CHANGE = """

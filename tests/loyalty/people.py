@@ -68,4 +68,4 @@ async def at_once(*tries: Coroutine[Any, Any, T]) -> list[T | BaseException]:
 
     Each opens its own unit of work, so each has its own connection.
     """
-    return list(await asyncio.gather(*tries, return_exceptions=True))  # noqa: TID251 - see above
+    return list(await asyncio.gather(*tries, return_exceptions=True))

@@ -20,7 +20,7 @@ Work = Callable[..., Awaitable[Any]]
 
 async def side_by_side(works: Iterable[Awaitable[T]]) -> list[T]:
     """What `works` returned, all begun at once in this process; each opens its own unit of work."""
-    return await asyncio.gather(*works)  # noqa: TID251 - no unit of work is open here
+    return await asyncio.gather(*works)
 
 
 def tally(heard: Iterable[Mapping[str, int]]) -> Counter[str]:

@@ -67,7 +67,7 @@ async def test_a_local_limit_and_its_end() -> None:
         await limits.take(Rate.READ, "member:1")
     with pytest.raises(TooMany) as refused:
         await limits.take(Rate.READ, "member:1")
-    assert refused.value.params["retry_after_s"] >= 100
+    assert int(str(refused.value.params["retry_after_s"])) >= 100
     await limits.take(Rate.READ, "member:2")
 
 
