@@ -3,56 +3,28 @@
 import re
 from datetime import timedelta
 
-import orjson
 import pytest
 
 from handlers import routes
 from handlers.messages import (
-    Ask,
     EnterChat,
     Follow,
     Media,
     Scan,
-    SharedContact,
     SubscribeChoice,
     SubscribeGrants,
     Unfollow,
-    Unhandled,
 )
 from loyalty import clock, db
 from loyalty.consents import queries as consents
 from loyalty.coupon_templates.rules import AmountOff, PercentOff
 from loyalty.members import service as members
-from loyalty.phones import service as phones
+from tests.handlers.acquaintance import joins, member_of
 from tests.handlers.talk import Person, keys, later
 from tests.loyalty import shop
 from tests.loyalty.people import give_points
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-async def member_of(person: Person) -> int:
-    found: int = await db.fetch_value(
-        "SELECT member_id FROM channel_identity WHERE channel = $1 AND external_id = $2",
-        person.sender.channel,
-        person.sender.external_id,
-    )
-    return found
-
-
-async def sent_code(person: Person) -> str:
-    member_id = await member_of(person)
-    params = await db.fetch_value(
-        "SELECT params FROM outbox WHERE member_id = $1 AND notice = 'phone_code' ORDER BY id DESC LIMIT 1", member_id
-    )
-    return phones.code_to_send(member_id, orjson.loads(params)).code
-
-
-async def joins(person: Person, phone: str) -> str:
-    await person.says("注册")
-    await person.presses("agree")
-    await person.says(phone)
-    return await person.says(await sent_code(person))
 
 
 async def test_following_greets_and_says_who_is_new() -> None:
@@ -180,92 +152,6 @@ async def test_purchases_and_member_code() -> None:
     assert "¥8.80" in await person.says("我的订单")
     shown = re.sub(r"\s", "", await person.says("会员码"))
     assert re.search(r"\d{18}", shown)
-
-
-async def test_joining_with_a_code_by_sms_survives_a_new_process() -> None:
-    person = Person()
-    assert "随时可以发送「注销」退出" in await person.says("怎么注册会员")
-    assert keys(person.reply) == ["agree", "agree_plain", "cancel"]
-    assert "手机号" in await person.presses_shown("同意，用手机号")
-    assert "验证码已发往 138****8000" in await person.says("１３８ ００１３ ８０００")
-    dialogue = await db.fetch_value("SELECT data FROM dialogue")
-    assert "13800138000" not in dialogue
-    restarted = Person(name=person.sender.external_id)
-    wrong = await restarted.says("000000" if await sent_code(person) != "000000" else "000001")
-    assert "欢迎" not in wrong
-    said = await restarted.says(await sent_code(person))
-    assert "欢迎成为小惠会员" in said
-    row = await db.fetch_one("SELECT status, phone_masked FROM member")
-    assert row is not None
-    assert (row["status"], row["phone_masked"]) == ("active", "138****8000")
-    evidence = await db.fetch_value("SELECT evidence FROM consent WHERE purpose = 'account'")
-    assert evidence.startswith("inbox:wechat_oa:")
-    assert await db.fetch_value("SELECT count(*) FROM dialogue") == 0
-    assert "已经是会员" in await restarted.says("注册")
-
-
-async def test_joining_without_a_phone_and_the_question_about_marketing() -> None:
-    person = Person()
-    await person.says("入会")
-    assert "愿意收到优惠活动消息吗" in await person.presses("agree_plain")
-    await person.presses_shown("^愿意")
-    member_id = await member_of(person)
-    assert await consents.answer_for([member_id], "marketing_wechat") == {member_id}
-
-
-async def test_words_of_agreement_without_terms_agree_to_nothing() -> None:
-    person = Person()
-    assert "请先看这几条" in await person.says("同意")
-    assert await db.fetch_value("SELECT status FROM member") == "guest"
-    assert await db.fetch_value("SELECT count(*) FROM consent") == 0
-
-
-async def test_telegram_shares_the_number_with_one_press() -> None:
-    person = Person("telegram", locale="zh-hans")
-    await person.says("/join")
-    await person.presses("agree")
-    assert person.reply.ask is Ask.SHARE_CONTACT
-    assert [button.key for button in person.reply.buttons] == [""]
-    await person.does(SharedContact("8613800138000"))
-    assert "欢迎成为" in person.reply.text
-    assert await db.fetch_value("SELECT phone_masked FROM member") == "138****8000"
-
-
-async def test_a_number_shared_unasked_still_takes_an_agreement() -> None:
-    person = Person("telegram", locale="en")
-    await person.does(SharedContact("+8613800138000"))
-    assert "Before you join" in person.reply.text
-    assert await db.fetch_value("SELECT status FROM member") == "guest"
-    assert "Welcome to Xiaohui" in await person.presses("agree")
-    assert await db.fetch_value("SELECT phone_masked FROM member") == "138****8000"
-
-
-async def test_somebody_elses_contact_is_not_taken() -> None:
-    person = Person("telegram", locale="en")
-    await person.does(Unhandled("message", recognised=True, fields={"parts": "contact_of_another"}))
-    assert "your own number" in person.reply.text
-
-
-async def test_a_taken_number_offers_both_ways_out() -> None:
-    first, second = Person(), Person()
-    await joins(first, "13800138000")
-    later(timedelta(minutes=2))
-    assert "已经属于另一个会员账号" in await joins(second, "13800138000")
-    assert "没有异议" in await second.presses_shown("申请转移号码")
-    claim_id = await db.fetch_value("SELECT id FROM phone_claim")
-    assert "仍然是您的" in await first.presses(f"phone_claim:{claim_id}")
-    assert await db.fetch_value("SELECT status FROM phone_claim") == "refused"
-    assert "仍然是您的" not in await second.presses(f"phone_claim:{claim_id}")
-
-
-async def test_a_wrong_number_is_refused_and_the_question_stays_open() -> None:
-    person = Person()
-    await person.says("注册")
-    await person.presses("agree")
-    refused = await person.says("12345")
-    assert "验证码已发往" not in refused
-    assert "验证码已发往" in await person.says("13800138000")
-    assert "验证码已发往" not in await person.presses_shown("重新发送")
 
 
 async def test_name_and_birthday_take_free_words_but_not_commands() -> None:
