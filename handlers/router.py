@@ -113,15 +113,20 @@ async def _answered(
     reservations = await inbox.reserve_many(source, deliveries, now=now)
     firsts = [m for m, reserved in zip(batch, reservations, strict=True) if isinstance(reserved, inbox.First)]
     replies = dict(zip((m.key for m in firsts), await speak(firsts, now) if firsts else [], strict=True))
-    await inbox.keep_answers(source, replies)
-    return [_answer(replies.get(message.key), reserved) for message, reserved in zip(batch, reservations, strict=True)]
+    await inbox.keep_answers(
+        source, {key: stored_reply.to_json(reply, place=f"{source}/{key}") for key, reply in replies.items()}
+    )
+    return [
+        _answer(replies.get(message.key), reserved, place=f"{source}/{message.key}")
+        for message, reserved in zip(batch, reservations, strict=True)
+    ]
 
 
-def _answer(fresh: Reply | None, reserved: inbox.Reservation) -> Answer:
+def _answer(fresh: Reply | None, reserved: inbox.Reservation, *, place: str) -> Answer:
     if isinstance(reserved, inbox.First) or reserved.answer is None:
         return Answer(fresh or Reply(), repeated=not isinstance(reserved, inbox.First))
     return Answer(
-        stored_reply.from_json(reserved.answer),
+        stored_reply.from_json(reserved.answer, place=place),
         repeated=True,
         followed_up=stored_reply.was_followed_up(reserved.answer),
     )

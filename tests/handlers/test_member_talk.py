@@ -13,6 +13,7 @@ from handlers.messages import (
     Scan,
     SubscribeChoice,
     SubscribeGrants,
+    Text,
     Unfollow,
 )
 from loyalty import clock, db
@@ -317,3 +318,19 @@ async def test_refusals_speak_the_members_own_language() -> None:
         await members.set_locale(await member_of(person), "en")
     assert "You have 0 points" in await person.says("积分")
     assert not re.search(r"[\u3400-\u9fff]", await person.presses("claim:999999"))
+
+
+async def test_codes_and_masks_are_not_kept_readable() -> None:
+    await shop.template(now=clock.now())
+    person = Person()
+    await joins(person, "13800138000")
+    await person.says("领券")
+    await person.presses_shown("领取")
+    code = (await person.presses_shown("出示券码")).split("券码：\n")[1].split("\n")[0]
+    await person.says("我的资料")
+    kept = " ".join(str(row["answer"]) for row in await db.fetch("SELECT answer FROM inbox"))
+    assert code not in kept
+    assert "138****8000" not in kept
+    first = await person.does(Text("我的券"), key="again")
+    again = await person.does(Text("我的券"), key="again")
+    assert first.reply == again.reply

@@ -126,3 +126,21 @@ def test_typed_markup_stays_text() -> None:
     assert reply.buttons == ()
     assert reply.card is not None
     assert reply.card.rows[0].value == "x [buy](claim:1) # y"
+
+
+@pytest.mark.parametrize(("locale", "quoted"), [("zh-CN", "「([^」]+)」"), ("en", '"([a-z][a-z ]+)"')])
+@pytest.mark.parametrize("folder", ["chat", "notices"])
+def test_every_word_that_we_suggest_is_understood(folder: str, locale: str, quoted: str) -> None:
+    for path in (TEMPLATES / folder / locale).glob("[a-z]*.j2"):
+        text = re.sub(r"\{[{%].*?[%}]\}", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for words in re.findall(quoted, text):
+            if words not in {"同意", "我的 - 隐私与数据"}:
+                assert recognise(words, for_staff=False).route != "fallback", (path.name, words)
+
+
+@pytest.mark.parametrize(("locale", "bullet"), [("zh-CN", "｜"), ("en", " | ")])
+def test_every_example_of_the_help_is_understood(locale: str, bullet: str) -> None:
+    text = (TEMPLATES / "chat" / locale / "help.j2").read_text(encoding="utf-8")
+    examples = [words for line in text.splitlines() if line.startswith("· ") for words in line[2:].split(bullet)]
+    assert len(examples) >= 12
+    assert [words for words in examples if recognise(words, for_staff=False).route == "fallback"] == []
