@@ -14,6 +14,7 @@ from loyalty.access import (
     SystemPrincipal,
 )
 from loyalty.errors import Unauthenticated
+from loyalty.identity import queries as identity
 from loyalty.sessions.service import MemberSession, SessionEnded, StaffSession
 from loyalty.staff import queries as staff
 from miniapp_api import bursts
@@ -83,3 +84,10 @@ def caller_name(principal: Principal | None, address: str) -> str:
             return f"system:{name}"
         case _:
             assert_never(principal)
+
+
+async def channel_of(caller: Caller | None) -> str:
+    """The channel through which the caller logged in; "api" for a login without one."""
+    if caller is None or caller.identity_id is None:
+        return "api"
+    return await identity.channel_of(caller.identity_id) or "api"

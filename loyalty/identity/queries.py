@@ -24,6 +24,12 @@ async def find(channel: str, app_id: str, external_id: str) -> Known | None:
     return None if row is None else Known(row["id"], row["member_id"])
 
 
+async def channel_of(identity_id: int) -> str | None:
+    """The channel of an identity; None when it is gone."""
+    channel: str | None = await db.fetch_value("SELECT channel FROM channel_identity WHERE id = $1", identity_id)
+    return channel
+
+
 @dataclass(frozen=True, slots=True)
 class Unasked:
     """Somebody whose unionid the platform has not been asked for."""

@@ -20,6 +20,7 @@ from miniapp_api.endpoint import (
     Repeat,
     Summary,
 )
+from miniapp_api.principals import channel_of
 
 EVIDENCE = "api:consents"
 
@@ -55,11 +56,12 @@ async def read_consents(call: Call[NoBody, NoQuery]) -> Consents:
 
 async def change_consents(call: Call[Answers, NoQuery]) -> Consents:
     """Store the answers; a withdrawal is in force at once."""
+    channel = await channel_of(call.caller)
     for purpose, granted in sorted(call.body.consents.items()):
         if purpose not in SWITCHABLE:
             raise UnknownPurpose(purpose=purpose[:32])
         answer = consents.grant if granted else consents.withdraw
-        await answer(call.member_id, purpose, channel="api", evidence=EVIDENCE, now=call.now)
+        await answer(call.member_id, purpose, channel=channel, evidence=EVIDENCE, now=call.now)
     return await _standing(call.member_id, now=call.now)
 
 

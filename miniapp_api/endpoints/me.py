@@ -33,6 +33,7 @@ from miniapp_api.endpoint import (
     Repeat,
     Summary,
 )
+from miniapp_api.principals import channel_of
 from templates.words import Locale
 
 Name = Annotated[str, Field(min_length=1, max_length=120)]
@@ -132,7 +133,7 @@ async def register(call: Call[Registration, NoQuery]) -> Me:
     await members.register(
         call.member_id,
         phone=None,
-        channel="api",
+        channel=await channel_of(call.caller),
         now=call.now,
         name=call.body.name,
         birthday=call.body.birthday,

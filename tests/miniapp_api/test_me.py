@@ -1,5 +1,6 @@
 """A member reads and changes what is theirs."""
 
+from loyalty import db
 from tests.miniapp_api.people import Api, new_member
 
 
@@ -99,6 +100,8 @@ async def test_a_guest_joins(api: Api) -> None:
     assert not (await mine.get("/v1/me")).json["is_registered"]
     joined = await mine.post("/v1/me/registration", {"name": "李雷"})
     assert (joined.json["is_registered"], joined.json["name"]) == (True, "李*")
+    event = await db.fetch_value("SELECT data::text FROM event WHERE name = 'member.registered'")
+    assert '"wechat_mini"' in event
 
 
 async def test_logging_out_ends_the_session(api: Api) -> None:

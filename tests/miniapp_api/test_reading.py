@@ -50,6 +50,14 @@ async def test_every_json_endpoint_refuses_what_is_not_json(api: Api, outside: P
 
 
 @pytest.mark.outside
+async def test_no_json_at_all_is_a_server_error(api: Api, outside: Path) -> None:
+    mine = api.by((await new_member()).token)
+    for sample in sorted((outside / "security" / "json_parsing").rglob("*.json")):
+        answered = await send(mine, "PATCH", "/v1/me/profile", sample.read_bytes())
+        assert answered.status in {200, 400, 409}, sample.name
+
+
+@pytest.mark.outside
 def test_what_is_json_is_read(outside: Path) -> None:
     for sample in sorted((outside / "security" / "json_parsing").rglob("y_object*.json")):
         if "duplicated" in sample.name or "escaped_null" in sample.name:
