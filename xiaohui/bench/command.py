@@ -71,9 +71,7 @@ def _echo(at: Stage, run: Run, results: Results) -> None:
     with stage.processes(["xiaohui.bench.echo", str(port)], port, 1, dict(_environment(at, port))):
         requests = [prepared.http("POST", "/echo", body=body)]
         stage.drive(at.folder, port, requests, connections=run.connections, seconds=WARM_UP_S, repeat=True)
-        report = stage.drive(
-            at.folder, port, requests, connections=run.connections, seconds=run.seconds, repeat=True
-        )
+        report = stage.drive(at.folder, port, requests, connections=run.connections, seconds=run.seconds, repeat=True)
     results.reports["echo"] = asdict(report)
 
 
@@ -83,14 +81,12 @@ def _product(at: Stage, run: Run, requests: Sequence[bytes], *, repeat: bool, pr
         warm = requests[: len(requests) // 10] if not repeat else requests
         stage.drive(at.folder, port, warm, connections=run.connections, seconds=WARM_UP_S, repeat=repeat)
         rest = requests[len(requests) // 10 :] if not repeat else requests
-        return stage.drive(
-            at.folder, port, rest, connections=run.connections, seconds=run.seconds, repeat=repeat
-        )
+        return stage.drive(at.folder, port, rest, connections=run.connections, seconds=run.seconds, repeat=repeat)
 
 
 def _environment(at: Stage, port: int) -> dict[str, str]:
     return {
-        **os.environ,  # noqa: TID251 - handed on to a process of our own
+        **os.environ,
         "XIAOHUI_CONFIG": "xiaohui.toml",
         "XIAOHUI_DATABASE_URL": at.database_url,
         "XIAOHUI_REDIS_URL": at.redis_url,
@@ -191,5 +187,4 @@ def _show(results: Results, run: Run, *, as_json: bool) -> None:
     console.print(table)
     for problem in results.problems:
         console.print(f"✗ {problem}", style="red")
-    print(json.dumps(document, ensure_ascii=False))  # noqa: T201
-
+    print(json.dumps(document, ensure_ascii=False))  # noqa: T201 - the same

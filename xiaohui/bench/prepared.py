@@ -12,7 +12,7 @@ ACCOUNT: Final = WechatAccount(
     account="bench",
     app_id="wx00000000000bench",
     app_secret="bench",  # noqa: S106 - a key of the benchmark's own account, known to nobody else
-    token="benchtoken",  # noqa: S106
+    token="benchtoken",  # noqa: S106 - the same
     encoding_aes_key="YmVuY2htYXJrLWJlbmNobWFyay1iZW5jaG1hcmstMDE",
 )
 

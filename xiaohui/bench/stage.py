@@ -48,7 +48,7 @@ def servers(settings: Settings) -> Iterator[Settings]:
         return
     from xiaohui.embedded.servers import EmbeddedServers
 
-    with EmbeddedServers.temporary().start(lambda line: print(f"  · {line}", file=sys.stderr)) as running:  # noqa: T201
+    with EmbeddedServers.temporary().start(lambda line: print(f"  · {line}", file=sys.stderr)) as running:  # noqa: T201 - progress
         yield replace(settings, database_url=running.database_url, redis_url=running.redis_url)
 
 
