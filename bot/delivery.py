@@ -27,6 +27,8 @@ PAUSE_MAX: Final = timedelta(minutes=30)
 QUOTA_REST: Final = timedelta(hours=1)
 CONFIGURATION_REST: Final = timedelta(minutes=5)
 ASK_AGAIN_AFTER_S: Final = 2.0
+# Longer than two tries with their timeouts.
+SENDING_LASTS: Final = timedelta(seconds=45)
 
 Spot = tuple[str, str, str]
 """Channel, account and route: what rests together when a platform says stop."""
@@ -97,7 +99,8 @@ class Delivery:
         Raises:
             LeaseLost: the lease ran out; the unit of work must not commit.
         """
-        if not await outbox.begin(self.message, channel=spot[0], account=spot[1], route=spot[2]):
+        until = await db.now() + SENDING_LASTS
+        if not await outbox.begin(self.message, channel=spot[0], account=spot[1], route=spot[2], lease_until=until):
             raise LeaseLost
 
     async def has_begun(self) -> None:

@@ -1,5 +1,6 @@
 """A duty: something that is looked at whenever its bell rings and at least every so often."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,10 +12,11 @@ from handlers.messages import ChannelName
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What a duty may need beside the database: the ways out of this process."""
+    """What a duty may need beside the database: the ways out of this process, and whether it is about to end."""
 
     outbound: Outbound
     channels: Mapping[tuple[ChannelName, str], Channel] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Run = Callable[[Hands], Awaitable[bool]]

@@ -31,11 +31,14 @@ async def send_due(hands: Hands) -> bool:
     async with asyncio.TaskGroup() as senders:
         for _ in range(min(AT_ONCE, len(claimed))):
             senders.create_task(_send(waiting, hands))
+    if waiting:
+        async with db.unit_of_work():
+            await outbox.give_back(waiting)
     return len(claimed) == BATCH
 
 
 async def _send(waiting: list[Claimed], hands: Hands) -> None:
-    while waiting:
+    while waiting and not hands.stopping.is_set():
         await hands.outbound.deliver(waiting.pop())
 
 

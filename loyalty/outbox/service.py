@@ -41,6 +41,8 @@ WHERE id IN (
 RETURNING id, key, member_id, staff_id, identity_id, send_class, purpose, notice, params, attempts, epoch, due_at,
     give_up_at
 """
+# A slow sender whose lease was given up still knows better than "unknown", as long as nobody leased it again.
+_MINE = "(status IN ('leased', 'sending') OR (status = 'unknown' AND code = 'lease_lost'))"
 _SETTLE = """
 UPDATE outbox SET
     status = CASE status WHEN 'leased' THEN 'queued' ELSE 'unknown' END,
@@ -130,26 +132,38 @@ async def claim_due(*, now: datetime, batch_max: int, lease: timedelta) -> list[
     return sorted(claimed, key=lambda message: (message.due_at, message.id))
 
 
-async def begin(message: Claimed, *, channel: str, account: str, route: str) -> bool:
+async def begin(message: Claimed, *, channel: str, account: str, route: str, lease_until: datetime) -> bool:
     """Commit this before the platform is called; False when the lease was lost, and nothing may be sent."""
     begun = await db.execute(
-        "UPDATE outbox SET status = 'sending', channel = $3, account = $4, route = $5"
+        "UPDATE outbox SET status = 'sending', channel = $3, account = $4, route = $5, lease_until = $6"
         " WHERE id = $1 AND epoch = $2 AND status IN ('leased', 'sending')",
         message.id,
         message.epoch,
         channel,
         account,
         route,
+        lease_until,
     )
     return begun == 1
 
 
+async def give_back(messages: Sequence[Claimed]) -> int:
+    """Queue leased messages again that this sender did not begin, because it ends; how many."""
+    return await db.execute(
+        "UPDATE outbox SET status = 'queued', lease_until = NULL, attempts = outbox.attempts - 1"
+        " FROM unnest($1::bigint[], $2::int[]) AS given(id, epoch)"
+        " WHERE outbox.id = given.id AND outbox.epoch = given.epoch AND status = 'leased'",
+        [message.id for message in messages],
+        [message.epoch for message in messages],
+    )
+
+
 async def finish(message: Claimed, outcome: Finish, *, now: datetime) -> bool:
-    """Record the outcome; False when the lease was lost to another sender meanwhile."""
+    """Record the outcome, also one that comes after the lease ran out; False when another sender has it meanwhile."""
     done = await db.execute(
         "UPDATE outbox SET status = $3, channel = coalesce($4, channel), account = coalesce($5, account),"
         " route = coalesce($6, route), platform_message_id = $7, code = $8, finished_at = $9, lease_until = NULL"
-        " WHERE id = $1 AND epoch = $2 AND status IN ('leased', 'sending')",
+        f" WHERE id = $1 AND epoch = $2 AND {_MINE}",
         message.id,
         message.epoch,
         outcome.status,
@@ -166,8 +180,8 @@ async def finish(message: Claimed, outcome: Finish, *, now: datetime) -> bool:
 async def retry_at(message: Claimed, due_at: datetime, *, code: str) -> bool:
     """Put a refused message back until `due_at`; False when the lease was lost."""
     done = await db.execute(
-        "UPDATE outbox SET status = 'queued', due_at = $3, code = $4, lease_until = NULL"
-        " WHERE id = $1 AND epoch = $2 AND status IN ('leased', 'sending')",
+        "UPDATE outbox SET status = 'queued', due_at = $3, code = $4, lease_until = NULL, finished_at = NULL"
+        f" WHERE id = $1 AND epoch = $2 AND {_MINE}",
         message.id,
         message.epoch,
         due_at,

@@ -321,7 +321,8 @@ async def test_a_sender_that_died_while_sending_leaves_the_outcome_unknown() -> 
     key = await queued(who.member_id)
     async with db.unit_of_work():
         (claimed,) = await outbox.claim_due(now=await db.now(), batch_max=5, lease=timedelta(seconds=5))
-        assert await outbox.begin(claimed, channel="telegram", account="main", route="message")
+        until = await db.now() + timedelta(seconds=5)
+        assert await outbox.begin(claimed, channel="telegram", account="main", route="message", lease_until=until)
     clock.shift(clock.offset() + timedelta(seconds=6))
     await settle_lost_leases(hands(telegram))
     await send_all(hands(telegram))
@@ -340,6 +341,37 @@ async def test_a_sender_that_lost_its_lease_sends_nothing_and_records_nothing() 
     await send_all(ours)
     await ours.outbound.deliver(slow)
     assert (len(telegram.sent), await outcome(key)) == (1, ("accepted", None))
+
+
+async def test_an_answer_that_comes_after_the_lease_is_still_recorded() -> None:
+    telegram = Platform("telegram")
+    ours = hands(telegram)
+
+    async def lease_runs_out(_: Outgoing) -> None:
+        clock.shift(clock.offset() + timedelta(minutes=1))
+        await settle_lost_leases(ours)
+        assert await outcome(key) == ("unknown", "lease_lost")
+
+    telegram.before = lease_runs_out
+    key = await queued((await person("telegram")).member_id)
+    await send_all(ours)
+    assert await outcome(key) == ("accepted", None)
+
+
+async def test_a_worker_that_is_told_to_stop_gives_back_what_it_did_not_begin() -> None:
+    telegram = Platform("telegram")
+    ours = hands(telegram)
+
+    async def stop(_: Outgoing) -> None:
+        ours.stopping.set()
+
+    telegram.before = stop
+    keys = [await queued((await person("telegram")).member_id) for _ in range(12)]
+    await send_all(ours)
+    states = [await outcome(key) for key in keys]
+    assert states.count(("queued", None)) == 12 - len(telegram.sent) > 0
+    await send_all(hands(telegram))
+    assert len(telegram.sent) == 12
 
 
 # --- consent, quiet hours, caps -----------------------------------------------------------------
