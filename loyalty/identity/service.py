@@ -260,7 +260,7 @@ async def _insert(owned: Mapping[Contact, int], *, now: datetime) -> dict[Place,
         [contact.account for contact in owned],
         [contact.union_family if contact.union else None for contact in owned],
         [contact.union_id for contact in owned],
-        [contact.scene for contact in owned],
+        [rules.kept_scene(contact.scene) for contact in owned],
         [rules.locale_of(contact.locale) for contact in owned],
         now,
     )
@@ -272,9 +272,9 @@ async def _create_members(newcomers: Sequence[Contact], ids: Mapping[Contact, in
         return
     people = [
         members.NewMember(
-            ids[contact], rules.locale_of(contact.locale) or members.DEFAULT_LOCALE, contact.channel, contact.scene
+            ids[c], rules.locale_of(c.locale) or members.DEFAULT_LOCALE, c.channel, rules.kept_scene(c.scene)
         )
-        for contact in newcomers
+        for c in newcomers
     ]
     await members.create(people, now=now)
     await ledger.open_accounts([person.id for person in people], now=now)
@@ -302,7 +302,7 @@ async def union_asked(identity_id: int, *, now: datetime) -> None:
 
 async def followed(identity_id: int, *, scene: str | None, now: datetime) -> None:
     """The person follows, started the bot or unblocked it: they may be written to again."""
-    await _change_state(identity_id, "followed", scene=scene, now=now)
+    await _change_state(identity_id, "followed", scene=rules.kept_scene(scene), now=now)
 
 
 async def left(identity_id: int, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from loyalty.errors import Invalid, ensure
 
+SCENE_LENGTH_MAX: Final = 64
 LOCALES: Final = ("zh-CN", "en")
 NAME_LENGTH_MAX: Final = 60
 ADULT_AT: Final = 18
@@ -119,6 +120,11 @@ def _continues(name: str, at: int) -> bool:
 
 def _is_flag_half(char: str) -> bool:
     return "\U0001f1e6" <= char <= "\U0001f1ff"
+
+
+def kept_scene(scene: str | None) -> str | None:
+    """The scenes of platforms are short; of what is longer, which somebody made up, the beginning will do."""
+    return scene[:SCENE_LENGTH_MAX] if scene else None
 
 
 def locale_of(tag: str | None) -> str | None:
