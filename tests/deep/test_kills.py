@@ -15,14 +15,14 @@ import pytest
 from aiohttp import ClientError
 
 from loyalty import clock, db
-from loyalty.program import queries as program
-from tests.conftest import EMPTY_ALL
 from tests.loyalty import shop
 from tests.miniapp_api.people import new_member, new_partner
 from tests.support.official_account import OfficialAccount
 from tests.support.product import Product, children, deployed, kill
 from tests.support.storm import Caller, assert_sound, connections, counted
 from tests.support.valkey import empty, own_valkey
+
+pytestmark = pytest.mark.usefixtures("database")
 
 SEED = 20261121
 ACTORS = 10
@@ -216,8 +216,6 @@ async def repeats_agree(load: Load) -> None:
 
 
 async def survive(folder: Path, database_url: str, *, kills: int) -> None:
-    await db.execute(EMPTY_ALL)
-    program.forget()
     with own_valkey(folder) as redis_url:
         async with deployed(folder, database_url, redis_url) as product:
             reaper, load = Reaper(product, redis_url, random.Random(SEED)), Load()
@@ -243,11 +241,11 @@ async def survive(folder: Path, database_url: str, *, kills: int) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_25_kills_lose_nothing_and_double_nothing(_connected: None, database_url: str, tmp_path: Path) -> None:
+async def test_25_kills_lose_nothing_and_double_nothing(database_url: str, tmp_path: Path) -> None:
     await survive(tmp_path, database_url, kills=25)
 
 
 @pytest.mark.deep
 @pytest.mark.timeout(3600)
-async def test_300_kills_lose_nothing_and_double_nothing(_connected: None, database_url: str, tmp_path: Path) -> None:
+async def test_300_kills_lose_nothing_and_double_nothing(database_url: str, tmp_path: Path) -> None:
     await survive(tmp_path, database_url, kills=300)

@@ -28,9 +28,10 @@ STOP_S = 40.0
 
 @dataclass
 class Product:
-    """Processes of one deployment. `base` is their address; logs are files in `folder`."""
+    """Processes of one deployment. `base` is their address, `platforms` that of the sandbox; logs are in `folder`."""
 
     base: str
+    platforms: str
     folder: Path
     accounts: ChannelAccounts
     environment: dict[str, str]
@@ -133,7 +134,9 @@ async def deployed(
     base = f"http://127.0.0.1:{port}"
     accounts = sandboxed.accounts(development_secrets(folder), f"http://127.0.0.1:{platforms}")
     (folder / "xiaohui.toml").write_text(config if config is not None else to_toml(accounts), "utf-8")
-    product = Product(base, folder, accounts, _environment(folder, port, database_url, redis_url))
+    product = Product(
+        base, f"http://127.0.0.1:{platforms}", folder, accounts, _environment(folder, port, database_url, redis_url)
+    )
     town = web.Application()
     town.add_subapp("/sandbox", sandboxed.sandbox(accounts, base, folder / "sandbox"))
     runner = web.AppRunner(town, access_log=None)
