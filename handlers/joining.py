@@ -34,8 +34,7 @@ _FIELD: Final = "dialogue_phone"
 async def start(chat: Chat) -> Reply:
     """「注册」: what joining means, before anything is asked."""
     if chat.person.is_registered:
-        card = await members_read.card(chat.member_id, at=chat.now)
-        return chat.say("already_member", card=card)
+        return await _already(chat)
     await chat.expect(ROUTE, TERMS)
     return chat.say("join_terms")
 
@@ -59,6 +58,11 @@ async def agree_plain(chat: Chat) -> Reply:
     return await _register(chat, None)
 
 
+async def bind(chat: Chat) -> Reply:
+    """「绑定手机」: a member's number; whoever has not joined reads the terms first."""
+    return await ask_phone(chat) if chat.person.is_registered or _has_agreed(chat) else await start(chat)
+
+
 async def ask_phone(chat: Chat) -> Reply:
     """Ask for the number: Telegram can vouch for it with one press, elsewhere a code goes there by SMS."""
     await chat.expect(ROUTE, PHONE)
@@ -71,7 +75,7 @@ async def shared_contact(chat: Chat) -> Reply:
     """A number that Telegram vouches to be the sender's own; it still takes an agreement to join."""
     shared = chat.inbound.content
     number = rules.e164(shared.phone if isinstance(shared, SharedContact) else "")
-    if chat.person.is_registered or (chat.dialogue is not None and chat.dialogue.name == ROUTE):
+    if chat.person.is_registered or _has_agreed(chat):
         return await _register(chat, VerifiedPhone(number, "telegram"))
     await chat.expect(ROUTE, TERMS, phone=await _sealed(chat, number))
     return chat.say("join_terms")
@@ -90,14 +94,14 @@ async def answer(chat: Chat) -> Reply:
 async def resend(chat: Chat) -> Reply:
     """Another code to the same number."""
     held = _held_phone(chat)
-    return await ask_phone(chat) if held is None else await _send_code(chat, await _opened(chat, held))
+    return await bind(chat) if held is None else await _send_code(chat, await _opened(chat, held))
 
 
 async def claim_number(chat: Chat) -> Reply:
     """The number is proven but another account holds it: ask for it, with a cooling-off in which they can object."""
     held = _held_phone(chat)
     if held is None or chat.dialogue is None or chat.dialogue.step != TAKEN:
-        return await ask_phone(chat)
+        return await bind(chat)
     proven = VerifiedPhone(await _opened(chat, held), "sms")
     claim = await phone_claims.claim(chat.member_id, proven, now=chat.now)
     await chat.finish()
@@ -123,7 +127,7 @@ async def _prove(chat: Chat) -> Reply:
         return await ask_phone(chat)
     proven = await phones.prove(chat.member_id, await _opened(chat, held), chat.rest, now=chat.now)
     if isinstance(proven, WrongPhoneCode):
-        return chat.refuse(proven)
+        return replace(chat.refuse(proven), buttons=chat.say("code_sent", phone="").buttons)
     return await _register(chat, VerifiedPhone(proven.number, "sms"))
 
 
@@ -138,15 +142,23 @@ async def _register(chat: Chat, phone: VerifiedPhone | None) -> Reply:
         return chat.say("phone_taken", phone=taken.params.get("phone", ""))
     await chat.finish()
     if done.already:
-        return chat.say("phone_bound")
+        return chat.say("phone_bound") if phone is not None else await _already(chat)
     purpose = marketing_purpose(chat.channel)
     ask_marketing = await consents_read.may_ask(chat.member_id, purpose, now=chat.now)
     return chat.say("joined", number=done.number, with_phone=phone is not None, ask_marketing=ask_marketing)
 
 
+async def _already(chat: Chat) -> Reply:
+    return chat.say("already_member", card=await members_read.card(chat.member_id, at=chat.now))
+
+
 async def _note_consent(chat: Chat) -> None:
     for purpose in ("account", "transaction"):
         await consents.grant(chat.member_id, purpose, channel=chat.channel, evidence=chat.evidence, now=chat.now)
+
+
+def _has_agreed(chat: Chat) -> bool:
+    return chat.dialogue is not None and chat.dialogue.name == ROUTE and chat.dialogue.step != TERMS
 
 
 def _is_out_of_place(chat: Chat) -> bool:

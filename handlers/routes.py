@@ -45,7 +45,7 @@ MEMBER: Final[Mapping[str, Callable[[Chat], Awaitable[Reply]]]] = {
     "join": joining.start,
     "agree": joining.agree,
     "agree_plain": joining.agree_plain,
-    "bind_phone": joining.ask_phone,
+    "bind_phone": joining.bind,
     "resend_code": joining.resend,
     "claim_number": joining.claim_number,
     "phone_claim": joining.keep_number,

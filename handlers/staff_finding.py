@@ -6,7 +6,7 @@ from typing import Final
 
 from handlers.chat import StaffChat
 from handlers.intent_arguments import newcomer_of
-from handlers.messages import Reply, Scan
+from handlers.messages import Reply
 from loyalty import access
 from loyalty.access import Action, Resource
 from loyalty.counter import service as counter
@@ -32,12 +32,6 @@ async def find(chat: StaffChat) -> Reply:
         await chat.expect(FIND, member_id=None)
         return chat.say("ask_member")
     return await by_clue(chat, clue_of(chat.rest))
-
-
-async def scan(chat: StaffChat) -> Reply:
-    """What the camera read: a member's code, or a coupon's (handled where coupons are)."""
-    content = chat.inbound.content
-    return await by_clue(chat, clue_of(content.scene if isinstance(content, Scan) else chat.rest))
 
 
 async def register(chat: StaffChat) -> Reply:

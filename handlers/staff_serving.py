@@ -5,7 +5,7 @@ from typing import Final
 from handlers import intent_arguments, staff_finding
 from handlers.button_keys import row_id
 from handlers.chat import StaffChat
-from handlers.messages import Reply
+from handlers.messages import Reply, Scan
 from loyalty import access
 from loyalty.access import Action, OtherStore, Resource
 from loyalty.codes import CodeMistyped
@@ -118,11 +118,14 @@ async def answer(chat: StaffChat) -> Reply:
 
 async def scan(chat: StaffChat) -> Reply:
     """What the camera read: a coupon's code is redeemed, everything else leads to a member."""
-    scene = getattr(chat.inbound.content, "scene", "")
+    content = chat.inbound.content
+    scene = content.scene if isinstance(content, Scan) else chat.rest
+    if not scene.strip():
+        return await staff_finding.find(chat)
     try:
         coupon_of(scene)
     except CodeMistyped:
-        return await staff_finding.scan(chat)
+        return await staff_finding.by_clue(chat, staff_finding.clue_of(scene))
     return await _redeemed(chat, await redemptions.redeem_code(scene, _till(chat), now=chat.now))
 
 

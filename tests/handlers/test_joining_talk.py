@@ -97,3 +97,30 @@ async def test_a_wrong_number_is_refused_and_the_question_stays_open() -> None:
     assert "验证码已发往" not in refused
     assert "验证码已发往" in await person.says("13800138000")
     assert "验证码已发往" not in await person.presses_shown("重新发送")
+
+
+async def test_no_way_to_a_number_leads_around_the_terms() -> None:
+    person = Person("telegram", locale="zh-hans")
+    assert "请先看这几条" in await person.says("绑定手机")
+    await person.does(SharedContact("+8613800138000"))
+    assert await db.fetch_value("SELECT status FROM member") == "guest"
+    for key in ("bind_phone", "resend_code", "claim_number"):
+        stranger = Person("telegram", locale="zh-hans")
+        assert "请先看这几条" in await stranger.presses(key)
+    assert await db.fetch_value("SELECT count(*) FROM consent") == 0
+
+
+async def test_a_wrong_code_offers_another_one() -> None:
+    person = Person()
+    await person.says("注册")
+    await person.presses("agree")
+    await person.says("13800138000")
+    await person.says("0" * 6 if await sent_code(person) != "0" * 6 else "1" * 6)
+    assert "resend_code" in keys(person.reply)
+
+
+async def test_an_old_button_of_agreement_changes_nothing_for_a_member() -> None:
+    person = Person()
+    await joins(person, "13800138000")
+    assert "已经是会员" in await person.presses("agree_plain")
+    assert await db.fetch_value("SELECT phone_masked FROM member") == "138****8000"

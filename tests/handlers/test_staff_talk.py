@@ -245,3 +245,9 @@ async def test_guessed_codes_lock_the_guesser(open_shop: Shop) -> None:
     number = await db.fetch_value("SELECT number FROM member")
     tries = [await open_shop.clerk.says(f"{number}0000000{n}") for n in range(6)]
     assert tries[5] != tries[0]
+
+
+async def test_the_scan_entry_without_a_camera_asks(open_shop: Shop) -> None:
+    assert "请发送会员的手机号" in await open_shop.clerk.presses("scan")
+    await open_shop.clerk.does(Scan("https://example.com/poster"))
+    assert "王**" not in open_shop.clerk.reply.text
