@@ -98,20 +98,21 @@ async def _serve(settings: Settings, made: DevelopmentSecrets, listening: socket
         _step(f"数据库结构 · schema {name}")
     base = f"http://{_host(settings)}:{settings.port}"
     settings = replace(settings, public_url=base, sandbox=True)
-    ours, sandbox = _accounts(settings, made, base)
-    around = await surroundings(settings, ours)
+    every, played = _accounts(settings, made, base)
+    around = await surroundings(settings, every)
     seeded = await seed_once(settings.home, members=DEMO_MEMBERS, corp_id=made.keys["corp_id"])
     if seeded:
         _step(f"演示数据：{seeded} 位会员 · demo data: {seeded} members")
     from scheduler.worker import Worker
 
     worker = Worker(around.settings, around.channels, sms=around.accounts.sms, http=around.http)
+    sandbox = sandboxed.sandbox(played, base, settings.home / "sandbox")
     runner = web.AppRunner(create_app(around, sandbox=sandbox), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     await web.SockSite(runner, listening).start()
     working = asyncio.create_task(worker.run())
     try:
-        await publish_all(around)
+        await publish_all(around, only=played)
         _say_ready(base, time.monotonic() - started)
         await _until_stopped(working)
     finally:
@@ -124,18 +125,18 @@ async def _serve(settings: Settings, made: DevelopmentSecrets, listening: socket
     return 0
 
 
-def _accounts(settings: Settings, made: DevelopmentSecrets, base: str) -> tuple[ChannelAccounts, web.Application]:
-    """Accounts of the TOML file where there are any; the sandbox plays its own ones beside them."""
-    play = sandboxed.accounts(made, base)
+def _accounts(settings: Settings, made: DevelopmentSecrets, base: str) -> tuple[ChannelAccounts, ChannelAccounts]:
+    """Every account, those of the TOML file first, and among them those that the sandbox plays."""
     own = configured.read(settings)
-    merged = ChannelAccounts(
-        wechat_oa=own.wechat_oa or play.wechat_oa,
-        wechat_mini=own.wechat_mini or play.wechat_mini,
-        wecom=own.wecom or play.wecom,
-        telegram=own.telegram or play.telegram,
+    play = sandboxed.accounts(made, base, beside=own)
+    every = ChannelAccounts(
+        wechat_oa=(*own.wechat_oa, *play.wechat_oa),
+        wechat_mini=(*own.wechat_mini, *play.wechat_mini),
+        wecom=(*own.wecom, *play.wecom),
+        telegram=(*own.telegram, *play.telegram),
         sms=own.sms or play.sms,
     )
-    return merged, sandboxed.sandbox(play, base, settings.home / "sandbox")
+    return every, play
 
 
 def _host(settings: Settings) -> str:

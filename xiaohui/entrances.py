@@ -2,16 +2,21 @@
 
 from typing import Any
 
+from bot.accounts import ChannelAccounts
 from bot.channel import Channel
 from handlers import menus
 from handlers.messages import ChannelName
 from xiaohui.web import Surroundings
 
 
-async def publish(around: Surroundings) -> list[tuple[ChannelName, str, str | None]]:
-    """Install the entrances of every account; per account what went wrong, or None."""
+async def publish(
+    around: Surroundings, *, only: ChannelAccounts | None = None
+) -> list[tuple[ChannelName, str, str | None]]:
+    """Install the entrances of every account, or of those in `only`; per account what went wrong, or None."""
     done: list[tuple[ChannelName, str, str | None]] = []
     for (name, account), channel in around.channels.items():
+        if only is not None and account not in {one.account for one in getattr(only, name)}:
+            continue
         try:
             await _install(name, channel, around)
         except Exception as failed:  # noqa: BLE001 - one platform's refusal must not hide the others

@@ -9,6 +9,7 @@ import typer
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from bot.accounts import ChannelAccounts
 from loyalty import clock, db, schema, vault
 from loyalty.config import ConfigError, Settings
 from loyalty.fsck import queries as invariants
@@ -248,12 +249,12 @@ async def publish_entrances(settings: Settings) -> int:
     return BROKEN if failed else OK
 
 
-async def publish_all(around: Surroundings) -> int:
-    """Install the entrances of each channel; how many failed."""
+async def publish_all(around: Surroundings, *, only: ChannelAccounts | None = None) -> int:
+    """Install the entrances of each channel, or of the accounts in `only`; how many failed."""
     from xiaohui.entrances import publish
 
     failed = 0
-    for name, account, error in await publish(around):
+    for name, account, error in await publish(around, only=only):
         if error is None:
             typer.secho(f"  ✓ {name}/{account}", fg="green")
         else:

@@ -1,6 +1,6 @@
 """The development accounts: the same keys given to the product and to the sandbox it talks to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,15 +13,19 @@ from xiaohui.first_run import DevelopmentSecrets
 
 AGENT_ID: Final = 1000002
 BOT_USERNAME: Final = "xiaohui_demo_bot"
+NO_ACCOUNTS: Final = ChannelAccounts()
 
 
-def accounts(made: DevelopmentSecrets, base: str) -> ChannelAccounts:
-    """The product's side: four accounts whose platforms are under `base`."""
+def accounts(made: DevelopmentSecrets, base: str, *, beside: ChannelAccounts = NO_ACCOUNTS) -> ChannelAccounts:
+    """The product's side: four accounts whose platforms are under `base`, named so that they stand beside others."""
     keys, platform = made.keys, f"{base}/sandbox/platform"
 
-    def wechat(name: str) -> WechatAccount:
+    def free_name(taken: Sequence[WechatAccount | WecomAccount | TelegramAccount]) -> str:
+        return "sandbox" if any(account.account == "main" for account in taken) else "main"
+
+    def wechat(name: str, taken: Sequence[WechatAccount]) -> WechatAccount:
         return WechatAccount(
-            account="main",
+            account=free_name(taken),
             app_id=keys[f"{name}_app_id"],
             app_secret=keys[f"{name}_secret"],
             token=keys[f"{name}_token"],
@@ -32,11 +36,11 @@ def accounts(made: DevelopmentSecrets, base: str) -> ChannelAccounts:
         )
 
     return ChannelAccounts(
-        wechat_oa=(wechat("oa"),),
-        wechat_mini=(wechat("mini"),),
+        wechat_oa=(wechat("oa", beside.wechat_oa),),
+        wechat_mini=(wechat("mini", beside.wechat_mini),),
         wecom=(
             WecomAccount(
-                account="main",
+                account=free_name(beside.wecom),
                 corp_id=keys["corp_id"],
                 agent_id=AGENT_ID,
                 app_secret=keys["wecom_secret"],
@@ -47,7 +51,7 @@ def accounts(made: DevelopmentSecrets, base: str) -> ChannelAccounts:
         ),
         telegram=(
             TelegramAccount(
-                account="main",
+                account=free_name(beside.telegram),
                 bot_token=keys["bot_token"],
                 webhook_secret=keys["webhook_secret"],
                 api_base=f"{platform}/telegram",
@@ -71,14 +75,16 @@ def sandbox(ours: ChannelAccounts, base: str, state: Path) -> web.Application:
                     app_secret=wecom.app_secret,
                     token=wecom.token,
                     encoding_aes_key=wecom.encoding_aes_key,
-                    callback_url=f"{base}/hooks/wecom/main",
+                    callback_url=f"{base}/hooks/wecom/{wecom.account}",
+                    account=wecom.account,
                 ),
             ),
             telegram=(
                 play.TelegramAccount(
                     bot_token=telegram.bot_token,
                     webhook_secret=telegram.webhook_secret,
-                    callback_url=f"{base}/hooks/telegram/main",
+                    callback_url=f"{base}/hooks/telegram/{telegram.account}",
+                    account=telegram.account,
                     username=BOT_USERNAME,
                 ),
             ),
@@ -109,7 +115,8 @@ def _wechat(channel: Literal["wechat_oa", "wechat_mini"], ours: WechatAccount, b
         app_secret=ours.app_secret,
         token=ours.token,
         encoding_aes_key=ours.encoding_aes_key,
-        callback_url=f"{base}/hooks/{channel}/main",
+        callback_url=f"{base}/hooks/{channel}/{ours.account}",
+        account=ours.account,
     )
 
 
