@@ -5,7 +5,6 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -66,15 +65,13 @@ class Intent:
     exact: bool = False
 
 
-@lru_cache(maxsize=4096)
 def recognise(text: str, *, for_staff: bool) -> Intent:
-    """The intent of `text`."""
+    """The intent of `text`. Nothing that people type is remembered: names and numbers are among it."""
     if for_staff:
         return _of_staff(unicodedata.normalize("NFKC", text).strip())
     return _of_member(text)
 
 
-@lru_cache(maxsize=1024)
 def nearest(text: str) -> tuple[str, ...]:
     """The conversations that an unclear text is closest to, likeliest first, two at most."""
     near = [route for score, route in _scores(text) if score >= _NEAR]
@@ -105,6 +102,8 @@ STAFF: Final = _commands("staff")
 CHINESE: Final = _cues("zh")
 ENGLISH: Final = _cues("en")
 _MEMBER: Final = _table(MEMBER)
+# Most people press what they were shown, or type the very word.
+_AS_WRITTEN: Final = {word: Intent(route, exact=True) for route, words in MEMBER.items() for word in words}
 _STAFF: Final = _table(STAFF)
 # The longest word first: 「查会员 138…」 is not 「查」 of 「会员 138…」.
 _STAFF_VERBS: Final = sorted(
@@ -114,6 +113,8 @@ _STAFF_VERBS: Final = sorted(
 
 def _of_member(text: str) -> Intent:
     said = text.strip()
+    if said in _AS_WRITTEN:
+        return _AS_WRITTEN[said]
     if len(said) > TEXT_LENGTH_MAX:
         return Intent(UNSURE, said)
     if found := _LINK_CODE.fullmatch(unicodedata.normalize("NFKC", said)):

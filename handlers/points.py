@@ -28,8 +28,11 @@ async def run(chat: Chat) -> Reply:
 
 
 async def why(chat: Chat) -> Reply:
-    """One movement in the member's words: by which rule, for what, and when those points end."""
-    entry_id = row_id(chat.rest)
+    """One movement (the last one, unless its button was pressed) in the member's words: by which rule, for what,
+    and when those points end."""
+    entry_id = row_id(chat.rest) if chat.rest else await _latest(chat)
+    if entry_id is None and not chat.rest:
+        return await run(chat)
     if entry_id is None:
         raise NotFound(what="movement")
     explained = await queries.explain(chat.member_id, entry_id)
@@ -48,6 +51,11 @@ async def missing(chat: Chat) -> Reply:
     recent = await purchases.recent(chat.member_id, limit=_PURCHASES_SHOWN)
     page = await queries.statement(chat.member_id, Asset.POINTS, limit=1)
     return chat.say("points_missing", purchases=recent, last=next(iter(page.movements), None))
+
+
+async def _latest(chat: Chat) -> int | None:
+    page = await queries.statement(chat.member_id, Asset.POINTS, limit=1)
+    return page.movements[0].id if page.movements else None
 
 
 async def _ending(chat: Chat) -> list[tuple[object, int]]:

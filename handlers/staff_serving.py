@@ -1,13 +1,16 @@
 """Staff: what is done for the member being served - purchases, coupons, points - in one line or step by step."""
 
+import hashlib
 from typing import Final
 
 from handlers import intent_arguments, staff_finding
 from handlers.button_keys import row_id
 from handlers.chat import StaffChat
+from handlers.intent_arguments import Gift
 from handlers.messages import Reply, Scan
 from loyalty import access
 from loyalty.access import Action, OtherStore, Resource
+from loyalty.clock import business_day
 from loyalty.codes import CodeMistyped
 from loyalty.coupons import queries as coupons
 from loyalty.coupons.rules import coupon_of
@@ -91,7 +94,7 @@ async def grant(chat: StaffChat) -> Reply:
         await chat.expect(GRANT, member_id=chat.serving)
         return chat.say("ask_points", again=bool(chat.rest.strip()))
     outcome = await points.grant_points(
-        chat.staff, chat.serving, typed.points, reason=typed.reason, key=chat.key, now=chat.now
+        chat.staff, chat.serving, typed.points, reason=typed.reason, key=_gift_key(chat, typed), now=chat.now
     )
     await chat.expect("", member_id=chat.serving)
     if isinstance(outcome, AwaitingApproval):
@@ -135,6 +138,13 @@ async def _redeemed(chat: StaffChat, done: Redeemed | CouponUnknown) -> Reply:
     await chat.expect("", member_id=done.coupon.member_id)
     left = await coupons.usable(done.coupon.member_id, chat.staff.store_id, at=chat.now)
     return chat.say("redeemed", coupon=done.coupon, left=len(left), replayed=done.replayed)
+
+
+def _gift_key(chat: StaffChat, gift: Gift) -> str:
+    """The same points for the same reason count once a day: a line sent twice gives nothing twice, and says so."""
+    day = business_day(chat.now, chat.terms.calendar).isoformat()
+    reason = hashlib.sha256(gift.reason.encode()).hexdigest()[:16]
+    return f"chat:{day}:{chat.serving}:{gift.points}:{reason}"
 
 
 def _till(chat: StaffChat) -> Till:

@@ -74,6 +74,8 @@ async def test_points_are_told_and_each_movement_explained() -> None:
     assert "前可用" in why
     await person.says("积分")
     assert "连续签到第 1 天" in await person.presses_shown("第 2 笔")
+    assert "消费实付 ¥123.45" in await person.says("为什么")
+    assert "还没有积分变动" in await Person().says("为什么")
 
 
 async def test_a_movement_of_somebody_else_is_not_found() -> None:

@@ -172,6 +172,7 @@ async def test_the_member_in_front_is_forgotten_after_ten_minutes_or_at_once(ope
 async def test_points_within_the_limit_at_once_above_it_by_approval(open_shop: Shop) -> None:
     await open_shop.clerk.says(PHONE)
     assert "积分 +50，会员现有 50 分" in await open_shop.clerk.says("送 50 补偿")
+    assert "没有重复" in await open_shop.clerk.says("送50 补偿")
     assert "已提交审批：300 积分" in await open_shop.clerk.says("送300 漏记\n[同意](approve:x)")
     card = await open_shop.manager.says("审批")
     assert "积分：300" in card
