@@ -1,5 +1,6 @@
 """What a member is here: tier and the way to the next one, purchases, and the code that tills ask for."""
 
+from datetime import timedelta
 from typing import Final
 
 from handlers.chat import Chat
@@ -11,6 +12,8 @@ from loyalty.tiers.queries import Standing
 
 _PURCHASES_SHOWN: Final = 5
 _BAR_LENGTH: Final = 10
+# Reading eighteen digits to a clerk who types them.
+_TYPING_S: Final = 12
 
 
 async def tier(chat: Chat) -> Reply:
@@ -26,9 +29,14 @@ async def recent_purchases(chat: Chat) -> Reply:
 
 
 async def code(chat: Chat) -> Reply:
-    """The rotating member code, good for half a minute and one use."""
+    """The rotating member code, good for half a minute and one use; one that nobody could type in time gives way to
+    the next, which counts by then."""
     shown = await member_codes.current(chat.member_id, now=chat.now)
-    return chat.say("member_code", code=shown.code, seconds=shown.expires_in_s)
+    begins_in = 0
+    if shown.expires_in_s < _TYPING_S:
+        begins_in = shown.expires_in_s
+        shown = await member_codes.current(chat.member_id, now=chat.now + timedelta(seconds=begins_in))
+    return chat.say("member_code", code=shown.code, begins_in=begins_in, seconds=begins_in + shown.expires_in_s)
 
 
 def progress(standing: Standing) -> str:

@@ -11,7 +11,7 @@ from loyalty.access import Role, StaffPrincipal
 from loyalty.coupons.rules import code_of
 from loyalty.members import service as members
 from loyalty.members.service import VerifiedPhone
-from tests.handlers.talk import Clerk, Person, at_once, keys, later
+from tests.handlers.talk import Clerk, Person, at, at_once, keys, later
 from tests.loyalty import shop
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -57,6 +57,13 @@ async def open_shop() -> Shop:
     return await Shop().opened()
 
 
+async def shown_code(person: Person) -> str:
+    shown = await person.says("会员码")
+    if wait := re.search(r"(\d+) 秒后生效", shown):
+        later(timedelta(seconds=int(wait[1])))
+    return re.sub(r"\D", "", shown.split("：")[1].split("请")[0])
+
+
 async def audited() -> list[tuple[str, str]]:
     return [
         (row["action"], row["outcome"]) for row in await db.fetch("SELECT action, outcome FROM audit_entry ORDER BY id")
@@ -86,13 +93,11 @@ async def test_finding_by_phone_shows_a_masked_card(open_shop: Shop, typed: str)
 async def test_finding_by_number_and_by_the_code_on_the_screen_once(open_shop: Shop) -> None:
     number = await db.fetch_value("SELECT number FROM member")
     assert "王**" in await open_shop.clerk.says(number)
-    code = re.sub(r"\D", "", (await open_shop.person.says("会员码")).split("：")[1].split("请")[0])
+    code = await shown_code(open_shop.person)
     assert "王**" in await open_shop.clerk.says(code)
     assert "王**" not in await open_shop.clerk.says(code)
     later(timedelta(seconds=31))
-    shown = await open_shop.person.says("会员码")
-    code = re.sub(r"\D", "", shown.split("：")[1].split("请")[0])
-    await open_shop.clerk.does(Scan(code))
+    await open_shop.clerk.does(Scan(await shown_code(open_shop.person)))
     assert open_shop.clerk.reply.card is not None
 
 
@@ -252,3 +257,14 @@ async def test_the_scan_entry_without_a_camera_asks(open_shop: Shop) -> None:
     assert "请发送会员的手机号" in await open_shop.clerk.presses("scan")
     await open_shop.clerk.does(Scan("https://example.com/poster"))
     assert "王**" not in open_shop.clerk.reply.text
+
+
+async def test_a_code_that_nobody_could_type_in_time_gives_way_to_the_next(open_shop: Shop) -> None:
+    begins = clock.now()
+    at(begins + timedelta(seconds=30 - begins.timestamp() % 30 + 25))
+    shown = await open_shop.person.says("会员码")
+    assert "秒后生效" in shown
+    code = re.sub(r"\D", "", shown.split("：")[1].split("请")[0])
+    assert "王**" not in await open_shop.clerk.says(code)
+    later(timedelta(seconds=10))
+    assert "王**" in await open_shop.clerk.says(code)
