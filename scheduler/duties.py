@@ -14,6 +14,7 @@ HOUR: Final = timedelta(hours=1)
 DUTIES: Final = (
     Duty("relay", 1 * SECOND, relay.relay),
     Duty("outbox", 1 * SECOND, outbox.send_due),
+    Duty("outbox_bulk", 1 * SECOND, outbox.send_bulk),
     Duty("journeys", 2 * SECOND, journeys.advance),
     Duty("unions", 10 * SECOND, unions.ask),
     Duty("outbox_leases", 10 * SECOND, outbox.settle_lost_leases),

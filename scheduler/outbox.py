@@ -13,7 +13,7 @@ from loyalty.outbox.service import Claimed
 from scheduler.duty import Hands
 
 BATCH: Final = 32
-AT_ONCE: Final = 6
+AT_ONCE: Final = 4
 LEASE: Final = timedelta(seconds=45)
 
 PENDING: Final = Gauge("outbox_pending", "Messages that wait to be sent now")
@@ -23,10 +23,19 @@ LEASES_LOST: Final = Counter("lease_expired_total", "Leases of senders that died
 
 
 async def send_due(hands: Hands) -> bool:
-    """One batch of messages; True when it was a full one."""
+    """One batch of messages that somebody waits for; True when it was a full one."""
+    return await _send_batch(hands, bulk=False)
+
+
+async def send_bulk(hands: Hands) -> bool:
+    """One batch of messages to many, beside and never before the others; True when it was a full one."""
+    return await _send_batch(hands, bulk=True)
+
+
+async def _send_batch(hands: Hands, *, bulk: bool) -> bool:
     now = await db.now()
     async with db.unit_of_work():
-        claimed = await outbox.claim_due(now=now, batch_max=BATCH, lease=LEASE)
+        claimed = await outbox.claim_due(now=now, batch_max=BATCH, lease=LEASE, bulk=bulk)
     waiting = list(reversed(claimed))
     async with asyncio.TaskGroup() as senders:
         for _ in range(min(AT_ONCE, len(claimed))):

@@ -87,8 +87,12 @@ def _fork(settings: Settings, listening: socket.socket) -> int:
 
 
 async def _web(settings: Settings, listening: socket.socket) -> int:
+    from scheduler.worker import RemoteBell
+
     around = await surroundings(settings, configured.read(settings))
     await _refuse_old_schema(around)
+    bell = RemoteBell(settings.redis_url or "")
+    bell.start()
     runner = web.AppRunner(create_app(around), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     await web.SockSite(runner, listening, backlog=BACKLOG).start()
@@ -96,6 +100,7 @@ async def _web(settings: Settings, listening: socket.socket) -> int:
     # Readiness turns false first, so that a balancer stops sending before we stop accepting.
     around.lifecycle.draining = True
     await runner.cleanup()
+    await bell.close()
     await close(around)
     return 0
 

@@ -428,6 +428,7 @@ class Migration(migrations.Migration):
                 ('purpose', fields.CharField(max_length=32)),
                 ('notice', fields.CharField(max_length=40)),
                 ('params', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('bulk', fields.BooleanField(default=False)),
                 ('status', fields.CharField(max_length=12)),
                 ('attempts', fields.SmallIntField(default=0)),
                 ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),

@@ -66,7 +66,9 @@ INDEXES = (
     "CREATE UNIQUE INDEX merged_once ON member_merge (source_id) WHERE undone_at IS NULL",
     "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",
     "CREATE INDEX coupon_expiring ON coupon (expires_at) WHERE status = 'issued'",
-    "CREATE INDEX outbox_due ON outbox (due_at) WHERE status IN ('queued', 'leased', 'sending')",
+    "CREATE INDEX outbox_due ON outbox (bulk, due_at) WHERE status = 'queued'",
+    "CREATE INDEX outbox_leased ON outbox (lease_until) WHERE status IN ('leased', 'sending')",
+    "CREATE INDEX outbox_unreachable ON outbox (member_id) WHERE status = 'queued' AND code = 'unreachable'",
     "CREATE INDEX journey_due ON journey_run (due_at) WHERE status = 'waiting'",
     (
         "CREATE UNIQUE INDEX entry_reversed_once ON ledger_entry (member_id, reverses_id, key)"

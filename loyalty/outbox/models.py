@@ -16,6 +16,7 @@ class OutboxMessage(Model):
     purpose = fields.CharField(max_length=32)
     notice = fields.CharField(max_length=40)
     params: fields.JSONField[dict[str, object]] = fields.JSONField()
+    bulk = fields.BooleanField(default=False)
     status = fields.CharField(max_length=12)
     attempts = fields.SmallIntField(default=0)
     due_at = fields.DatetimeField()

@@ -21,13 +21,13 @@ MARKETING: Final = "marketing"
 """The purpose of marketing: consent is asked for the channel that would carry it, when it would."""
 
 _QUEUE = """
-INSERT INTO outbox (key, member_id, staff_id, identity_id, send_class, purpose, notice, params, status, attempts,
+INSERT INTO outbox (key, member_id, staff_id, identity_id, send_class, purpose, notice, params, bulk, status, attempts,
                     epoch, due_at, give_up_at, created_at)
-SELECT key, member_id, staff_id, identity_id, send_class, purpose, notice, params::jsonb, 'queued', 0, 0,
-       due_at, give_up_at, $11
+SELECT key, member_id, staff_id, identity_id, send_class, purpose, notice, params::jsonb, bulk, 'queued', 0, 0,
+       due_at, give_up_at, $12
 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::timestamptz[], $10::timestamptz[])
-     AS given(key, member_id, staff_id, identity_id, send_class, purpose, notice, params, due_at, give_up_at)
+            $9::timestamptz[], $10::timestamptz[], $11::boolean[])
+     AS given(key, member_id, staff_id, identity_id, send_class, purpose, notice, params, due_at, give_up_at, bulk)
 ORDER BY key
 ON CONFLICT (key) DO NOTHING
 """
@@ -35,7 +35,7 @@ _CLAIM = """
 UPDATE outbox SET status = 'leased', lease_until = $1::timestamptz + $3::interval, epoch = epoch + 1,
     attempts = attempts + 1
 WHERE id IN (
-    SELECT id FROM outbox WHERE status = 'queued' AND due_at <= $1
+    SELECT id FROM outbox WHERE status = 'queued' AND bulk = $4 AND due_at <= $1
     ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
 )
 RETURNING id, key, member_id, staff_id, identity_id, send_class, purpose, notice, params, attempts, epoch, due_at,
@@ -59,7 +59,8 @@ RETURNING status
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something to tell one person. `key` makes it once; `notice` names its words in `templates/notices`;
-    `purpose` is the consent that must hold at the moment of sending."""
+    `purpose` is the consent that must hold at the moment of sending. `bulk`, as all marketing is, goes to many at
+    once and never delays what somebody waits for."""
 
     key: str
     notice: str
@@ -71,6 +72,7 @@ class Notice:
     params: Mapping[str, Any] = field(default_factory=dict)
     due_at: datetime
     give_up_at: datetime
+    bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,15 @@ async def queue(*notices: Notice, now: datetime) -> None:
         [orjson.dumps(dict(n.params)).decode() for n in notices],
         [n.due_at for n in notices],
         [n.give_up_at for n in notices],
+        [n.bulk or n.send_class == "marketing" for n in notices],
         now,
     )
     bell.ring("outbox")
 
 
-async def claim_due(*, now: datetime, batch_max: int, lease: timedelta) -> list[Claimed]:
+async def claim_due(*, now: datetime, batch_max: int, lease: timedelta, bulk: bool = False) -> list[Claimed]:
     """Lease what is due, oldest first; other senders skip these rows until the lease ends."""
-    rows = await db.fetch(_CLAIM, now, batch_max, lease)
+    rows = await db.fetch(_CLAIM, now, batch_max, lease, bulk)
     claimed = [Claimed(**{**dict(row), "params": orjson.loads(row["params"])}) for row in rows]
     return sorted(claimed, key=lambda message: (message.due_at, message.id))
 

@@ -13,7 +13,15 @@ from loyalty.reach.rules import OPENINGS, Act
 
 ACCEPT: Final = "accept"
 
+# Whoever could not be reached can be now: what waited for that is due at once, in the same statement.
 _RENEW: Final = """
+WITH freed AS (
+    UPDATE outbox SET due_at = $5 WHERE id IN (
+        SELECT id FROM outbox WHERE status = 'queued' AND code = 'unreachable' AND due_at > $5
+            AND member_id IN (SELECT member_id FROM channel_identity WHERE id = ANY($1))
+        FOR UPDATE SKIP LOCKED
+    )
+)
 INSERT INTO reach_window (identity_id, kind, remaining, expires_at)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::timestamptz[])
     AS given(identity_id, kind, remaining, expires_at)
@@ -60,6 +68,7 @@ async def renew(acts: Mapping[int, tuple[str, Act]], *, now: datetime) -> None:
             [act.value for _, act, _ in opened],
             [opening.count for _, _, opening in opened],
             [now + opening.lasts for _, _, opening in opened],
+            now,
         )
 
 

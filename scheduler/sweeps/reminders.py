@@ -105,6 +105,7 @@ def _notice(notice: str, found: Found, window: Window, now: datetime) -> Notice:
         params={**found.params, "days": window.days, "until": window.until.isoformat()},
         due_at=now,
         give_up_at=min(window.until, now + timedelta(days=1)),
+        bulk=True,
     )
 
 

@@ -19,7 +19,7 @@ from loyalty.outbox.service import Notice
 from loyalty.reach import service as reach
 from loyalty.reach.rules import Act
 from scheduler.duty import Hands
-from scheduler.outbox import send_due
+from scheduler.outbox import send_bulk, send_due
 
 _serial = count(1)
 TIER = {"old": "basic", "new": "silver", "growth": 600}
@@ -101,7 +101,7 @@ async def queued(member_id: int | None, key: str = "", **values: Any) -> str:
 
 async def send_all(ours: Hands) -> None:
     """Send what is due now."""
-    while await send_due(ours):
+    while await send_due(ours) or await send_bulk(ours):
         pass
 
 

@@ -16,7 +16,7 @@ from loyalty.outbox import service as outbox
 from loyalty.reach import queries as reach_read
 from loyalty.reach import service as reach
 from loyalty.reach.rules import Act
-from scheduler.outbox import settle_lost_leases
+from scheduler.outbox import send_due, settle_lost_leases
 from tests.loyalty import shop
 from tests.loyalty.people import at_once
 from tests.scheduler.stage import Platform, due_now, hands, outcome, person, queued, send_all, spoke
@@ -146,9 +146,20 @@ async def test_a_waiting_notice_leaves_once_a_window_opens() -> None:
     who = await person("wechat_oa")
     key = await queued(who.member_id)
     await send_all(hands(platform))
+    assert await outcome(key) == ("queued", "unreachable")
     await spoke(who)
-    await due_now(key)
     await send_all(hands(platform))
+    assert await outcome(key) == ("accepted", None)
+
+
+async def test_messages_to_many_do_not_delay_what_somebody_waits_for() -> None:
+    telegram, who = Platform("telegram"), await person("telegram")
+    for _ in range(3):
+        other = await person("telegram")
+        await queued(other.member_id, notice="birthday", params={"points": 1}, bulk=True)
+    key = await queued(who.member_id)
+    await send_due(hands(telegram))
+    assert len(telegram.sent) == 1
     assert await outcome(key) == ("accepted", None)
 
 

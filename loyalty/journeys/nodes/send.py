@@ -27,5 +27,6 @@ class Send:
             params=dict(run.data),
             due_at=moment.now,
             give_up_at=moment.now + self.within,
+            bulk=True,
         )
         return Move(notices=(notice,))
