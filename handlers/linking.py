@@ -1,7 +1,11 @@
 """One person on several channels: a code made here proves there who they are."""
 
+import re
+from typing import Final
+
 from handlers.chat import Chat
 from handlers.messages import Reply
+from loyalty.identity import rules as link_codes
 from loyalty.identity import service as identity
 from loyalty.identity.service import WrongLinkCode
 from loyalty.ledger import queries as ledger
@@ -9,6 +13,7 @@ from loyalty.members import queries as members_read
 
 ROUTE = "link_answer"
 STEP = "code"
+_CODE_LIKE: Final = re.compile(r"[0-9A-Z]{6,10}")
 
 
 async def run(chat: Chat) -> Reply:
@@ -16,6 +21,11 @@ async def run(chat: Chat) -> Reply:
     issued = await identity.issue_link_code(chat.member_id, now=chat.now)
     await chat.expect(ROUTE, STEP)
     return chat.say("link", code=issued.code, expires_at=issued.expires_at)
+
+
+def may_be_code(text: str) -> bool:
+    """False for words that no slip of a finger makes of a code: the offer to type one must not swallow them."""
+    return _CODE_LIKE.fullmatch(link_codes.plain(text)) is not None
 
 
 async def redeem(chat: Chat) -> Reply:

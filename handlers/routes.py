@@ -85,6 +85,7 @@ STAFF: Final[Mapping[str, Callable[[StaffChat], Awaitable[Reply]]]] = {
     "find": staff_finding.find,
     "register": staff_finding.register,
     "member": staff_finding.show_again,
+    "link_code": staff_finding.link_code,
     "scan": staff_serving.scan,
     "purchase": staff_serving.purchase,
     "redeem": staff_serving.redeem,
@@ -115,11 +116,21 @@ PLATFORM: Final[Mapping[str, Callable[[Inbound, datetime], Awaitable[Reply]]]] =
     "unhandled": platform.unhandled,
 }
 
+# What may answer the question of a dialogue; any words, where nothing stands here.
+ANSWERS: Final[Mapping[str, Callable[[str], bool]]] = {linking.ROUTE: linking.may_be_code}
+
 
 def continued(chat: Chat, name: str) -> str:
     """The route of free text inside a dialogue: the dialogue's own; an exact command keeps its own, so that
     nobody is held by a question, and a name or a reason is not mistaken for a wish."""
-    return chat.dialogue.name if chat.dialogue is not None and is_free(chat.inbound, for_staff=False) else name
+    content, dialogue = chat.inbound.content, chat.dialogue
+    if dialogue is None or not isinstance(content, Text) or not is_free(chat.inbound, for_staff=False):
+        return name
+    return dialogue.name if ANSWERS.get(dialogue.name, _any_words)(content.text) else name
+
+
+def _any_words(_text: str) -> bool:
+    return True
 
 
 def continued_by_staff(chat: StaffChat, name: str) -> str:
