@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from loyalty.ledger.operations import Grant
-from loyalty.outbox.service import Notice
+from loyalty.outbox.rules import Notice
 from loyalty.program.terms import Terms
 
 

@@ -6,19 +6,18 @@ nothing, and the message is queued again; one that died after it may have, and t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import orjson
 
 from loyalty import bell, db
+from loyalty.outbox.rules import MARKETING as MARKETING
+from loyalty.outbox.rules import TRANSACTION as TRANSACTION
+from loyalty.outbox.rules import Notice as Notice
 
 FinalStatus = Literal["accepted", "rejected", "unknown", "suppressed", "expired"]
-SendClass = Literal["service_notice", "marketing", "staff"]
-TRANSACTION: Final = "transaction"
-MARKETING: Final = "marketing"
-"""The purpose of marketing: consent is asked for the channel that would carry it, when it would."""
 
 _QUEUE = """
 INSERT INTO outbox (key, member_id, staff_id, identity_id, send_class, purpose, notice, params, bulk, status, attempts,
@@ -54,25 +53,6 @@ WHERE id IN (
 )
 RETURNING status
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something to tell one person. `key` makes it once; `notice` names its words in `templates/notices`;
-    `purpose` is the consent that must hold at the moment of sending. `bulk`, as all marketing is, goes to many at
-    once and never delays what somebody waits for."""
-
-    key: str
-    notice: str
-    send_class: SendClass
-    purpose: str
-    member_id: int | None = None
-    staff_id: int | None = None
-    identity_id: int | None = None
-    params: Mapping[str, Any] = field(default_factory=dict)
-    due_at: datetime
-    give_up_at: datetime
-    bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)

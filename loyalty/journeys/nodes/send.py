@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from loyalty.journeys.moves import Moment, Move, Run
-from loyalty.outbox.service import Notice, SendClass
+from loyalty.outbox.rules import Notice, SendClass
 
 
 @dataclass(frozen=True, slots=True)
