@@ -23,7 +23,8 @@ async def waiting(chat: StaffChat) -> Reply:
         count=len(asked),
         requester=await staff.card(first.requested_by),
         member=await members_read.card(first.member_id, at=chat.now),
-        task_id=f"approval-{first.public_id}",
+        # WeCom takes each id once, and the same request may be shown again.
+        task_id=f"approval-{first.public_id}-{chat.inbound.key}"[:128],
     )
 
 

@@ -42,7 +42,16 @@ async def register(chat: StaffChat) -> Reply:
         await chat.expect(REGISTER, member_id=None)
         return chat.say("ask_new_member")
     card = await counter.enrol(typed.phone, name=typed.name, server=chat.staff, now=chat.now)
-    return await show(chat, card, template="registered")
+    issued = await counter.invite(card.id, server=chat.staff, now=chat.now)
+    return await show(chat, card, template="registered", code=issued.code, expires_at=issued.expires_at)
+
+
+async def link_code(chat: StaffChat) -> Reply:
+    """「绑定码」: how a member who joined at the counter brings the account to a chat of their own."""
+    if chat.serving is None:
+        return chat.say("ask_member_first")
+    issued = await counter.invite(chat.serving, server=chat.staff, now=chat.now)
+    return chat.say("link_code", code=issued.code, expires_at=issued.expires_at)
 
 
 async def by_clue(chat: StaffChat, clue: Clue) -> Reply:
@@ -60,7 +69,7 @@ async def show_again(chat: StaffChat) -> Reply:
     return await show(chat, await members_read.card(chat.serving, at=chat.now))
 
 
-async def show(chat: StaffChat, card: MemberCard, *, template: str = "member_card") -> Reply:
+async def show(chat: StaffChat, card: MemberCard, *, template: str = "member_card", **facts: object) -> Reply:
     """Serve this member: their card, last purchases and what can be done now."""
     await chat.expect("", member_id=card.id)
     recent = await purchases.since(card.id, moment=chat.now - LOOK_BACK)
@@ -76,6 +85,7 @@ async def show(chat: StaffChat, card: MemberCard, *, template: str = "member_car
         coupons=usable[:_COUPONS_SHOWN],
         coupon_count=len(usable),
         task_id=f"card-{chat.inbound.key}",
+        **facts,
     )
 
 

@@ -8,6 +8,10 @@ from loyalty import access
 from loyalty.access import Action, PartnerPrincipal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
 from loyalty.audit.service import actor_of
+from loyalty.errors import Conflict
+from loyalty.identity import queries as identity_read
+from loyalty.identity import service as identity
+from loyalty.identity.service import IssuedLinkCode
 from loyalty.ledger import service as ledger
 from loyalty.member_codes import service as member_codes
 from loyalty.member_codes.service import WrongMemberCode
@@ -41,6 +45,12 @@ class ByCode:
     """The rotating code on the customer's screen, scanned or typed; it is used up."""
 
     code: str
+
+
+class HasChannel(Conflict):
+    """The member has a chat of their own: link codes are made there."""
+
+    code = "counter.has_channel"
 
 
 Clue = ByPhone | ByNumber | ByCode
@@ -92,6 +102,25 @@ async def enrol(phone: str, *, name: str | None, server: StaffPrincipal, now: da
     await members.register(member_id, phone=VerifiedPhone(number, "staff"), channel=CHANNEL, name=name, now=now)
     await _record(server, Action.MEMBER_REGISTER, member_id, now)
     return await members_read.card(member_id, at=now)
+
+
+async def invite(member_id: int, *, server: StaffPrincipal, now: datetime) -> IssuedLinkCode:
+    """A link code for a member who was taken in at the counter, to bring the account to a chat of their own.
+
+    Only until the first channel is linked: afterwards the member makes codes there, and no member of staff can
+    lead somebody else into the account.
+
+    Raises:
+        Forbidden, OwnMembership: `server` may not register members, or not this one.
+        HasChannel: the member is reached somewhere already.
+        MemberGone
+    """
+    access.authorize(server, Action.MEMBER_REGISTER, Resource(store_id=server.store_id, member_id=member_id))
+    if await identity_read.has_channel(member_id):
+        raise HasChannel
+    issued = await identity.issue_link_code(member_id, now=now)
+    await _record(server, Action.MEMBER_REGISTER, member_id, now, by="link_code")
+    return issued
 
 
 async def _found(clue: Clue, server: Server, now: datetime) -> MemberCard | WrongMemberCode:

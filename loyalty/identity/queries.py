@@ -13,6 +13,12 @@ class Known:
     member_id: int
 
 
+async def has_channel(member_id: int) -> bool:
+    """Whether the member is known on any channel."""
+    found: bool = await db.fetch_value("SELECT EXISTS (SELECT 1 FROM channel_identity WHERE member_id = $1)", member_id)
+    return found
+
+
 async def find(channel: str, app_id: str, external_id: str) -> Known | None:
     """Whom the platform names so; None when we never met them."""
     row = await db.fetch_one(

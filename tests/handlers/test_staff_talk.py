@@ -11,7 +11,7 @@ from loyalty.access import Role, StaffPrincipal
 from loyalty.coupons.rules import code_of
 from loyalty.members import service as members
 from loyalty.members.service import VerifiedPhone
-from tests.handlers.talk import Clerk, Person, at, at_once, keys, later
+from tests.handlers.talk import Clerk, Person, at, at_once, keys, later, words
 from tests.loyalty import shop
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -268,3 +268,24 @@ async def test_a_code_that_nobody_could_type_in_time_gives_way_to_the_next(open_
     assert "王**" not in await open_shop.clerk.says(code)
     later(timedelta(seconds=10))
     assert "王**" in await open_shop.clerk.says(code)
+
+
+async def test_who_joins_at_the_counter_brings_the_account_to_a_chat_of_their_own(open_shop: Shop) -> None:
+    said = await open_shop.clerk.says("注册 13900139000 李四")
+    code = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}", said)
+    assert code is not None
+    await open_shop.clerk.says("消费 100")
+    person = Person()
+    assert "绑定成功" in await person.says(f"绑定 {code[0]}")
+    assert "您当前有 100 积分" in await person.says("积分")
+    assert "139****9000" in await person.says("我的资料")
+    await open_shop.clerk.says("13900139000")
+    assert "绑定码" in await open_shop.clerk.says("绑定码")
+    assert not re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}", words(open_shop.clerk.reply))
+    assert ("chat.link_code", "refused") in await audited()
+
+
+async def test_a_link_code_of_the_counter_can_be_made_again(open_shop: Shop) -> None:
+    assert "请先查到会员" in await open_shop.clerk.says("绑定码")
+    await open_shop.clerk.says("注册 13900139000")
+    assert re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}", await open_shop.clerk.says("绑定码"))
