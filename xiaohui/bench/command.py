@@ -23,7 +23,7 @@ ASKED: Final = {"check-in": 0.10, "read": 0.25, "ledger": 5.0}
 
 @dataclass(slots=True)
 class Results:
-    """What one run measured: raw reports by name, ratios to the yardstick, figures below what was asked, wrong answers."""
+    """What one run measured: reports by name, ratios to the yardstick, figures below what was asked, wrong answers."""
 
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
