@@ -7,6 +7,7 @@ import pytest
 
 from handlers import routes
 from handlers.messages import (
+    ChannelName,
     EnterChat,
     Follow,
     Media,
@@ -336,3 +337,13 @@ async def test_codes_and_masks_are_not_kept_readable() -> None:
     first = await person.does(Text("我的券"), key="again")
     again = await person.does(Text("我的券"), key="again")
     assert first.reply == again.reply
+
+
+@pytest.mark.parametrize("channel", ["wechat_oa", "telegram"])
+async def test_a_chosen_language_wins_over_the_platforms_guess(channel: ChannelName) -> None:
+    person = Person(channel, locale="zh-hans" if channel == "telegram" else None)
+    await person.says("签到")
+    assert "in English" in await person.says("English")
+    assert "You have 5 points" in await person.says("积分")
+    assert "以后用中文" in await person.says("中文")
+    assert "您当前有 5 积分" in await person.says("points")
