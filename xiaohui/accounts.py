@@ -17,7 +17,7 @@ from bot.accounts import (
     WecomAccount,
 )
 from bot.send_policies import POLICIES
-from loyalty.config import ConfigError, Settings
+from loyalty.config import WORDS_FOR, ConfigError, Settings
 
 Account = WechatAccount | WecomAccount | TelegramAccount
 Kind = TypeVar("Kind", bound=WechatAccount | WecomAccount | TelegramAccount | SmsAccount)
@@ -29,6 +29,14 @@ SECTIONS: Final[Mapping[str, type[Account]]] = {
     "telegram": TelegramAccount,
 }
 ACCOUNT_NAME: Final = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
+WEBHOOK_SECRET: Final = re.compile(r"^[A-Za-z0-9_-]{1,256}$")
+# What no account works or is safe without.
+SECRETS: Final[Mapping[type[Account], tuple[str, ...]]] = {
+    WechatAccount: ("app_id", "app_secret", "token"),
+    WecomAccount: ("corp_id", "app_secret", "token"),
+    TelegramAccount: ("bot_token", "webhook_secret"),
+}
+WHY_NEEDED: Final = {"webhook_secret": "; without it anybody could speak as Telegram"}
 AES_KEY_CHARACTERS: Final = 43
 TEMPLATE_TABLES: Final = frozenset({"templates", "subscriptions"})
 
@@ -48,8 +56,17 @@ def read(settings: Settings) -> ChannelAccounts:
         for name, kind in SECTIONS.items()
         if name in settings.channel_sections
     }
-    sms = _account("sms", SmsAccount, settings.sms) if settings.sms else None
-    return ChannelAccounts(**read_sections, sms=sms)
+    return ChannelAccounts(**read_sections, sms=_sms(settings))
+
+
+def _sms(settings: Settings) -> SmsAccount | None:
+    if not settings.sms:
+        return None
+    account = _account("sms", SmsAccount, settings.sms)
+    _check_address("sms.api_base", account.api_base, settings)
+    if not account.api_key:
+        raise ConfigError("sms.api_key: missing")
+    return account
 
 
 def _accounts(name: str, kind: type[Account], settings: Settings) -> list[Account]:
@@ -58,6 +75,8 @@ def _accounts(name: str, kind: type[Account], settings: Settings) -> list[Accoun
         raise ConfigError(f"channel.{name}: write [[channel.{name}]] with two brackets, once per account")
     accounts: list[Account] = []
     for number, table in enumerate(tables, start=1):
+        if not isinstance(table, Mapping):
+            raise ConfigError(f"channel.{name}: write [[channel.{name}]] with two brackets, once per account")
         account = _account(f"channel.{name}[{number}]", kind, {"account": "main", **table})
         _check(f"channel.{name}[{number}]", account, settings)
         if any(account.account == other.account for other in accounts):
@@ -83,11 +102,11 @@ def _account(where: str, kind: type[Kind], table: Mapping[str, Any]) -> Kind:
 def _typed(where: str, value: Any, field: Field[Any]) -> Any:
     if field.name in TEMPLATE_TABLES:
         return _templates(where, value)
-    wanted = {int: int, str: str, bool: bool}[field.type] if isinstance(field.type, type) else str
-    if wanted is int and isinstance(value, str) and value.isdigit():
+    wanted = field.type if isinstance(field.type, type) else str
+    if wanted is int and isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: expected {wanted.__name__}, found {type(value).__name__}")
+    if type(value) is not wanted:
+        raise ConfigError(f"{where}: write {WORDS_FOR[wanted]}, found {type(value).__name__}")
     return value
 
 
@@ -115,19 +134,27 @@ def _templates(where: str, value: Any) -> Mapping[str, NoticeTemplate]:
 def _check(where: str, account: Account, settings: Settings) -> None:
     if not ACCOUNT_NAME.match(account.account):
         raise ConfigError(f"{where}.account: 1 to 40 letters, digits, _ or -; it is part of the callback address")
-    if urlsplit(account.api_base).scheme not in {"http", "https"}:
-        raise ConfigError(f"{where}.api_base: an http(s) address")
+    _check_address(f"{where}.api_base", account.api_base, settings)
+    for name in SECRETS[type(account)]:
+        if not getattr(account, name):
+            raise ConfigError(f"{where}.{name}: missing{WHY_NEEDED.get(name, '')}")
     if isinstance(account, TelegramAccount):
-        if not account.webhook_secret:
-            raise ConfigError(f"{where}.webhook_secret: missing; without it anybody could speak as Telegram")
+        if not WEBHOOK_SECRET.match(account.webhook_secret):
+            raise ConfigError(f"{where}.webhook_secret: 1 to 256 letters, digits, _ or -; Telegram takes nothing else")
         return
-    if not account.token:
-        raise ConfigError(f"{where}.token: missing")
-    _check_aes_key(where, account.encoding_aes_key)
+    _check_aes_key(f"{where}.encoding_aes_key", account.encoding_aes_key)
     if account.callback_window_s < 0:
         raise ConfigError(f"{where}.callback_window_s: 0 (off) or a number of seconds")
     if settings.is_production:
         _check_production(where, account)
+
+
+def _check_address(where: str, address: str, settings: Settings) -> None:
+    url = urlsplit(address)
+    if url.scheme not in {"http", "https"} or not url.netloc:
+        raise ConfigError(f"{where}: an http(s) address")
+    if settings.is_production and url.scheme != "https":
+        raise ConfigError(f"{where}: production needs https")
 
 
 def _check_aes_key(where: str, key: str) -> None:
@@ -136,7 +163,7 @@ def _check_aes_key(where: str, key: str) -> None:
     except (binascii.Error, ValueError):
         decoded = b""
     if len(key) != AES_KEY_CHARACTERS or len(decoded) != 32:  # noqa: PLR2004 - AES-256
-        raise ConfigError(f"{where}.encoding_aes_key: 43 letters and digits, as the platform's console shows it")
+        raise ConfigError(f"{where}: 43 letters and digits, as the platform's console shows it")
 
 
 def _check_production(where: str, account: WechatAccount | WecomAccount) -> None:
@@ -144,5 +171,3 @@ def _check_production(where: str, account: WechatAccount | WecomAccount) -> None
         raise ConfigError(f"{where}.callback_window_s: 0 switches replay protection off, which production refuses")
     if isinstance(account, WechatAccount) and account.plain_mode:
         raise ConfigError(f"{where}.plain_mode: production takes encrypted callbacks only")
-    if urlsplit(account.api_base).scheme != "https":
-        raise ConfigError(f"{where}.api_base: production needs https")
