@@ -196,9 +196,13 @@ def test_every_silenced_line_has_its_reason() -> None:
     _nothing(found, "name the finding and say why it is silenced: `# noqa: E501 - why`, `# type: ignore[code]  # why`")
 
 
-def test_the_version_is_told_once() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert f"## [{project['version']}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def test_what_is_new_is_told() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    released = f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    waiting = [path for path in (ROOT / "changes").glob("*.md") if path.name != "README.md"]
+    assert released or waiting, "an unreleased version has fragments, a released one its chapter"
+    kinds = {"feature", "fix", "removal", "security", "docs"}
+    _nothing([path.name for path in waiting if path.suffixes[-2][1:] not in kinds], "name it <number>.<kind>.md")
 
 
 def test_the_project_speaks_only_of_itself() -> None:
