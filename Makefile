@@ -22,11 +22,13 @@ test: setup ## 运行测试；T= 传给 pytest · run the tests; T= goes to pyte
 	@$(PY) -m pytest $(T)
 
 check: setup ## 格式、规则、依赖方向、类型、整洁 · format, lint, import direction, types, tidiness
-	@$(PY) -m ruff format --check .
-	@$(PY) -m ruff check .
-	@$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())'
-	@$(PY) -m mypy
-	@$(PY) -m pytest -q tests/architecture
+	@status=0; \
+	$(PY) -m ruff format --check . || status=1; \
+	$(PY) -m ruff check . || status=1; \
+	$(PY) -c 'import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())' || status=1; \
+	$(PY) -m mypy || status=1; \
+	$(PY) -m pytest -q tests/architecture || status=1; \
+	exit $$status
 
 test-deep: setup ## 更多随机样本的长测试（约十分钟） · the tests with many more random examples (about ten minutes)
 	@$(PY) -m pytest --hypothesis-profile=deep --timeout=900 $(T)
