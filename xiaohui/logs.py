@@ -15,7 +15,8 @@ import structlog
 _SECRETS: Final = re.compile(r"(?i)\b(access_token|secret|token|authorization|code|session_key)=[^&\s\"']+")
 _PHONE: Final = re.compile(r"(?<!\d)(?:\+?86)?1[3-9]\d{9}(?!\d)")
 _OPENID: Final = re.compile(r"\b(?:o[A-Za-z0-9_-]{27}|w[mo][A-Za-z0-9_-]{30})\b")
-_BOT_TOKEN: Final = re.compile(r"\b\d{8,10}:[A-Za-z0-9_-]{30,}\b")
+# In addresses the token follows "bot" without a boundary.
+_BOT_TOKEN: Final = re.compile(r"(?<!\d)\d{8,10}:[A-Za-z0-9_-]{30,}")
 
 
 def masked(text: str) -> str:
