@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from xiaohui.web import Surroundings, create_app
 ADMIN = SystemPrincipal("scenarios")
 ROUNDS_MAX = 40
 ANSWER_LOOKS = 60
+WORKER_WITHIN_S = 40.0
 ANSWER_LOOK_S = 0.05
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -48,7 +49,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 class Person:
     """Somebody with a phone. `seen` is how far down the screen they have read."""
 
-    town: "Town"
+    town: "Place"
     id: str
     seen: int = 0
 
@@ -140,15 +141,17 @@ class Person:
 
 
 @dataclass
-class Town:
-    """Everything that runs."""
+class Place:
+    """Where the product and the sandbox answer, and what can be done there."""
 
     base: str
+    platforms: str
     keys: DevelopmentSecrets
-    around: Surroundings
     session: ClientSession
-    hands: Hands
-    people: dict[str, Person] = field(default_factory=dict)
+
+    async def work(self) -> None:
+        """What is due gets done: by default by a worker elsewhere, which is waited for."""
+        await eventually(self.rests, within_s=WORKER_WITHIN_S)
 
     @property
     def anyone(self) -> Caller:
@@ -157,7 +160,7 @@ class Town:
 
     async def control(self, method: str, path: str, body: object = None) -> Any:
         """The sandbox's control API."""
-        url = f"{self.base}/sandbox/control/{path}"
+        url = f"{self.platforms}/sandbox/control/{path}"
         async with self.session.request(method, url, json=body) as answer:
             heard = await answer.json()
             assert answer.status < 300, (path, heard)
@@ -213,6 +216,28 @@ class Town:
         }
         return ok(await till.post("/v1/partner/purchases", report))
 
+    async def waiting(self) -> int:
+        """Rows that are due now."""
+        found: int = await db.fetch_value(
+            "SELECT (SELECT count(*) FROM event_pending WHERE dead_reason IS NULL)"
+            " + (SELECT count(*) FROM outbox WHERE status IN ('leased', 'sending')"
+            "       OR (status = 'queued' AND due_at <= $1))",
+            clock.now(),
+        )
+        return found
+
+    async def rests(self) -> bool:
+        """Nothing that is due waits."""
+        return await self.waiting() == 0
+
+
+@dataclass
+class Town(Place):
+    """The whole product in this process, whose time can be moved and whose worker works when told."""
+
+    around: Surroundings
+    hands: Hands
+
     async def until(self, hour: int) -> None:
         """The next time it is `hour` o'clock in the shop."""
         there = clock.now().astimezone(ZONE)
@@ -245,15 +270,6 @@ class Town:
         finally:
             await worker.stop()
             await working
-
-    async def waiting(self) -> int:
-        """Rows that are due now."""
-        found: int = await db.fetch_value(
-            "SELECT (SELECT count(*) FROM event_pending WHERE dead_reason IS NULL)"
-            " + (SELECT count(*) FROM outbox WHERE status = 'queued' AND due_at <= $1)",
-            clock.now(),
-        )
-        return found
 
 
 async def eventually(look: Callable[[], Awaitable[bool]], *, within_s: float) -> float:
@@ -300,7 +316,7 @@ async def built(folder: Path, redis_url: str) -> AsyncIterator[Town]:
     hands = Hands(Outbound(channels, sms=HttpSms(accounts.sms, http) if accounts.sms else None), channels)
     async with ClientSession() as session:
         try:
-            yield Town(base, keys, around, session, hands)
+            yield Town(base, base, keys, session, around, hands)
         finally:
             await runner.cleanup()
             await http.close()

@@ -160,6 +160,7 @@ def _environment(folder: Path, port: int, database_url: str, redis_url: str) -> 
         "XIAOHUI_HOME": str(folder),
         "HOST": "127.0.0.1",
         "PORT": str(port),
+        "XIAOHUI_DRAIN_S": "0",
     }
 
 
