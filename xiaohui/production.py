@@ -1,31 +1,47 @@
 """`xiaohui web` and `xiaohui worker`: the production processes."""
 
 import asyncio
-import os
 import signal
 import socket
-import sys
+from collections.abc import Coroutine
 from typing import Final
 
+import asyncpg
 import typer
 import uvloop
 from aiohttp import web
 
 from loyalty import schema
 from loyalty.config import ConfigError, Settings
+from loyalty.members import queries as members
+from scheduler.worker import RemoteBell, Worker
 from xiaohui import accounts as configured
+from xiaohui.supervisor import supervise
 from xiaohui.web import SHUTDOWN_S, Surroundings, close, create_app, surroundings
 
 BACKLOG: Final = 2048
+BROKEN: Final = 1
+CANNOT_LISTEN: Final = 3
+# Between closing the door and sending home who is inside: the time for what the door had let in to be read.
+LAST_REQUESTS_S: Final = 0.3
+DATABASE_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def serve_web(settings: Settings, *, workers: int) -> int:
     """Serve HTTP in `workers` processes on one port; a process that dies is replaced."""
     _require_servers(settings)
-    listening = _listen(settings)
-    if workers == 1:
-        return uvloop.run(_web(settings, listening))
-    return _supervise(settings, listening, workers)
+    refused = asyncio.run(_in_words(_examined(settings)))
+    if refused:
+        return refused
+    try:
+        listening = _listen(settings)
+    except OSError as taken:
+        typer.secho(f"cannot listen on {settings.host}:{settings.port}: {taken.strerror}", err=True, fg="red")
+        return CANNOT_LISTEN
+    with listening:
+        if workers == 1:
+            return uvloop.run(_in_words(_web(settings, listening)))
+        return supervise(lambda: uvloop.run(_in_words(_web(settings, listening))), workers, let_go=listening.close)
 
 
 def _require_servers(settings: Settings) -> None:
@@ -44,77 +60,103 @@ def _require_servers(settings: Settings) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     listening = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind((settings.host, settings.port))
-    listening.listen(BACKLOG)
-    listening.set_inheritable(True)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
     return listening
 
 
-def _supervise(settings: Settings, listening: socket.socket, workers: int) -> int:
-    children: set[int] = set()
-    stopping = False
+async def _in_words(work: Coroutine[None, None, int]) -> int:
+    """The exit status of `work`; a database that is away is a sentence and not a traceback."""
+    try:
+        return await work
+    except DATABASE_AWAY as away:
+        typer.secho(f"数据库不可用 · the database cannot be used: {type(away).__name__}: {away}", err=True, fg="red")
+        return BROKEN
 
-    def stop(_number: int, _frame: object) -> None:
-        nonlocal stopping
-        stopping = True
-        for child in children:
-            os.kill(child, signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    while len(children) < workers:
-        children.add(_fork(settings, listening))
-    while children:
-        try:
-            child, status = os.wait()
-        except InterruptedError:
-            continue
-        children.discard(child)
-        if not stopping:
-            typer.echo(f"web process {child} ended ({os.waitstatus_to_exitcode(status)}), starting another", err=True)
-            children.add(_fork(settings, listening))
+async def _examined(settings: Settings) -> int:
+    """Open and close everything once, so that what cannot work is said before a port is taken or a process forked."""
+    await close(await _ready(settings))
     return 0
 
 
-def _fork(settings: Settings, listening: socket.socket) -> int:
-    child = os.fork()
-    if child:
-        return child
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    sys.exit(uvloop.run(_web(settings, listening)))
+async def _ready(settings: Settings) -> Surroundings:
+    """The surroundings, on a database that this version and this secret can work with.
+
+    Raises:
+        ConfigError: the schema is older, or the data was sealed with another secret.
+    """
+    around = await surroundings(settings, configured.read(settings))
+    try:
+        missing = await schema.missing()
+        if missing:
+            raise ConfigError(f"the database lacks {', '.join(missing)}: run `xiaohui migrate` first")
+        await refuse_other_secret()
+    except BaseException:
+        await close(around)
+        raise
+    return around
+
+
+async def refuse_other_secret() -> None:
+    """Refuse to go on with a secret that does not open what the database holds.
+
+    Raises:
+        ConfigError: the data was sealed with another secret.
+    """
+    if not await members.data_opens():
+        raise ConfigError(
+            "XIAOHUI_SECRET: the data in this database was sealed with another secret; set the one it was written with"
+        )
 
 
 async def _web(settings: Settings, listening: socket.socket) -> int:
-    from scheduler.worker import RemoteBell
-
-    around = await surroundings(settings, configured.read(settings))
-    await _refuse_old_schema(around)
-    bell = RemoteBell(settings.redis_url or "")
-    bell.start()
+    stop = _Stop()
+    around = await _ready(settings)
+    remote = RemoteBell(settings.redis_url or "")
     runner = web.AppRunner(create_app(around), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
-    await web.SockSite(runner, listening, backlog=BACKLOG).start()
-    await _stopped()
-    # Readiness turns false first, so that a balancer stops sending before we stop accepting.
-    around.lifecycle.draining = True
-    await runner.cleanup()
-    await bell.close()
-    await close(around)
+    site = web.SockSite(runner, listening, backlog=BACKLOG)
+    await site.start()
+    remote.start()
+    try:
+        await stop.asked()
+        await _drain(around, site, settings.drain_s, stop)
+        await runner.cleanup()
+    finally:
+        await remote.close()
+        await close(around)
     return 0
+
+
+async def _drain(around: Surroundings, site: web.BaseSite, drain_s: float, stop: "_Stop") -> None:
+    """Say "not ready" for long enough that a balancer hears it, then let nobody in, then finish.
+
+    A second request to stop cuts the waiting short; nothing that was let in is dropped by it.
+    """
+    around.lifecycle.draining = True
+    await stop.asked_again(within_s=drain_s)
+    await site.stop()
+    await asyncio.sleep(LAST_REQUESTS_S)
 
 
 async def serve_worker(settings: Settings) -> int:
     """Relay, sweeps, sends and journeys until told to stop."""
-    from scheduler.worker import Worker
-
     _require_servers(settings)
-    around = await surroundings(settings, configured.read(settings))
-    await _refuse_old_schema(around)
+    return await _in_words(_worker(settings))
+
+
+async def _worker(settings: Settings) -> int:
+    stop = _Stop()
+    around = await _ready(settings)
     worker = Worker(settings, around.channels, sms=around.accounts.sms, http=around.http)
     working = asyncio.create_task(worker.run())
-    stopped = asyncio.create_task(_stopped())
+    stopped = asyncio.create_task(stop.asked())
     await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     await worker.stop()
@@ -123,16 +165,24 @@ async def serve_worker(settings: Settings) -> int:
     return 0
 
 
-async def _refuse_old_schema(around: Surroundings) -> None:
-    missing = await schema.missing()
-    if missing:
-        await close(around)
-        raise ConfigError(f"the database lacks {', '.join(missing)}: run `xiaohui migrate` first")
+class _Stop:
+    """SIGTERM and SIGINT, counted from the moment this is made."""
 
+    def __init__(self) -> None:
+        self._asked = (asyncio.Event(), asyncio.Event())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._ask)
 
-async def _stopped() -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    def _ask(self) -> None:
+        first, again = self._asked
+        (again if first.is_set() else first).set()
+
+    async def asked(self) -> None:
+        await self._asked[0].wait()
+
+    async def asked_again(self, *, within_s: float) -> None:
+        """Wait for the second time, `within_s` seconds at most."""
+        try:
+            await asyncio.wait_for(self._asked[1].wait(), timeout=within_s)
+        except TimeoutError:
+            return

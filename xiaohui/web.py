@@ -1,6 +1,6 @@
 """The web process: callbacks, API and, in development, the sandbox, on one port."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -70,6 +70,7 @@ async def close(around: Surroundings) -> None:
 def create_app(around: Surroundings, *, sandbox: web.Application | None = None) -> web.Application:
     """Everything that answers HTTP in this process."""
     app = web.Application(client_max_size=1024**2)
+    app.on_response_prepare.append(_hang_up_while_draining(around.lifecycle))
     mount_api(app, _api_context(around))
     webhook = Webhook(around.channels, Router())
     app.add_routes(webhook.routes())
@@ -97,6 +98,17 @@ def _api_context(around: Surroundings) -> ApiContext:
         redis=around.redis,
         lifecycle=around.lifecycle,
     )
+
+
+def _hang_up_while_draining(lifecycle: Lifecycle) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Kept connections would meet a closed door with their next request; told so now, they go elsewhere."""
+
+    async def hang_up(_request: web.Request, response: web.StreamResponse) -> None:
+        if lifecycle.draining:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    return hang_up
 
 
 async def _to_sandbox(_request: web.Request) -> web.StreamResponse:

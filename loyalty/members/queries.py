@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from loyalty import db
+from loyalty import db, vault
 from loyalty.members import rules, service
 from loyalty.members.service import MemberGone
 from loyalty.phones import rules as phones
@@ -93,6 +93,20 @@ async def card_by_public_id(public_id: uuid.UUID, *, at: datetime) -> MemberCard
         MemberGone: nobody is.
     """
     return _card(await db.fetch_one(_COLUMNS + "WHERE m.public_id = $1", public_id, at))
+
+
+async def data_opens() -> bool:
+    """Whether the root secret of this process opens what the database holds; True while it holds nobody."""
+    row = await db.fetch_one(
+        "SELECT member_id, wrapped_key FROM member_key WHERE wrapped_key IS NOT NULL ORDER BY member_id LIMIT 1"
+    )
+    if row is None:
+        return True
+    try:
+        service.unwrapped(row["member_id"], row["wrapped_key"])
+    except vault.SealBroken:
+        return False
+    return True
 
 
 def _is_gone(row: db.Row | None) -> bool:
