@@ -11,28 +11,36 @@ OnUnreachable = Literal["drop", "wait"]
 class Policy:
     """`on_unreachable`: wait for a window until the notice gives up, or drop it at once. `waits_for_morning`:
     not sent in the programme's quiet hours. `by_template`: may leave as a template message (模板消息), which is
-    for receipts of what the member did and never for reminders, coupons or greetings (platform rules)."""
+    for receipts of what the member did and never for reminders, coupons or greetings (platform rules).
+    `facts` are what the fields of a platform's template may be filled with, beside `SHARED_FACTS`."""
 
     on_unreachable: OnUnreachable = "wait"
     waits_for_morning: bool = False
     by_template: bool = False
+    facts: frozenset[str] = frozenset()
 
 
-RECEIPT: Final = Policy(by_template=True)
-SECURITY: Final = Policy(by_template=True)
-REMINDER: Final = Policy(on_unreachable="drop", waits_for_morning=True)
+def _receipt(*facts: str) -> Policy:
+    return Policy(by_template=True, facts=frozenset(facts))
+
+
+def _reminder(*facts: str) -> Policy:
+    return Policy(on_unreachable="drop", waits_for_morning=True, facts=frozenset(facts))
+
+
+SHARED_FACTS: Final = frozenset({"brand", "today"})
 STAFF: Final = Policy(on_unreachable="drop")
 
 POLICIES: Final[Mapping[str, Policy]] = {
-    "tier_raised": RECEIPT,
-    "account_linked": SECURITY,
-    "member_merged": SECURITY,
-    "phone_claimed": SECURITY,
-    "phone_moved": SECURITY,
+    "tier_raised": _receipt("tier", "old_tier", "growth", "multiplier_percent"),
+    "account_linked": _receipt(),
+    "member_merged": _receipt(),
+    "phone_claimed": _receipt(),
+    "phone_moved": _receipt(),
     "phone_code": Policy(on_unreachable="drop"),
-    "points_expiring": REMINDER,
-    "coupon_expiring": REMINDER,
-    "birthday": REMINDER,
+    "points_expiring": _reminder("points", "days", "last_day"),
+    "coupon_expiring": _reminder("count", "days", "last_day"),
+    "birthday": _reminder("points", "year"),
     "approval_requested": STAFF,
     "approval_decided": STAFF,
 }

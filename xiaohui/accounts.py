@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ from bot.accounts import (
     WechatAccount,
     WecomAccount,
 )
-from bot.send_policies import POLICIES
+from bot.send_policies import POLICIES, SHARED_FACTS
 from loyalty.config import WORDS_FOR, ConfigError, Settings
 
 Account = WechatAccount | WecomAccount | TelegramAccount
@@ -101,7 +101,7 @@ def _account(where: str, kind: type[Kind], table: Mapping[str, Any]) -> Kind:
 
 def _typed(where: str, value: Any, field: Field[Any]) -> Any:
     if field.name in TEMPLATE_TABLES:
-        return _templates(where, value)
+        return _templates(where, value, receipts_only=field.name == "templates")
     wanted = field.type if isinstance(field.type, type) else str
     if wanted is int and isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
@@ -110,7 +110,7 @@ def _typed(where: str, value: Any, field: Field[Any]) -> Any:
     return value
 
 
-def _templates(where: str, value: Any) -> Mapping[str, NoticeTemplate]:
+def _templates(where: str, value: Any, *, receipts_only: bool) -> Mapping[str, NoticeTemplate]:
     """`[channel.wechat_oa.templates.tier_raised]`: a platform's template id with our facts for its fields."""
     if not isinstance(value, Mapping):
         raise ConfigError(f"{where}: expected tables, one per notice, see docs/configuration.md")
@@ -118,17 +118,25 @@ def _templates(where: str, value: Any) -> Mapping[str, NoticeTemplate]:
     for notice, table in value.items():
         if notice not in POLICIES:
             raise ConfigError(f"{where}.{notice}: unknown notice; known are {', '.join(POLICIES)}")
-        at = f"{where}.{notice}"
-        if not isinstance(table, Mapping) or not isinstance(table.get("id"), str):
-            raise ConfigError(f"{at}.id: the platform's template id")
-        unknown = sorted(set(table) - {"id", "fields", "page"})
-        if unknown:
-            raise ConfigError(f"{at}.{unknown[0]}: unknown setting; known are id, fields, page")
-        fields_ = table.get("fields", {})
-        if not isinstance(fields_, Mapping) or not all(isinstance(fact, str) for fact in fields_.values()):
-            raise ConfigError(f'{at}.fields: a table such as {{ thing1 = "tier", date2 = "today" }}')
-        templates[notice] = NoticeTemplate(table["id"], dict(fields_), str(table.get("page", "")))
+        if receipts_only and not POLICIES[notice].by_template:
+            raise ConfigError(f"{where}.{notice}: template messages carry receipts only; write it under subscriptions")
+        templates[notice] = _template(f"{where}.{notice}", table, POLICIES[notice].facts | SHARED_FACTS)
     return templates
+
+
+def _template(at: str, table: Any, facts: Collection[str]) -> NoticeTemplate:
+    if not isinstance(table, Mapping) or not isinstance(table.get("id"), str):
+        raise ConfigError(f"{at}.id: the platform's template id")
+    unknown = sorted(set(table) - {"id", "fields", "page"})
+    if unknown:
+        raise ConfigError(f"{at}.{unknown[0]}: unknown setting; known are id, fields, page")
+    filled = table.get("fields", {})
+    if not isinstance(filled, Mapping) or not all(isinstance(fact, str) for fact in filled.values()):
+        raise ConfigError(f'{at}.fields: a table such as {{ thing1 = "brand", date2 = "today" }}')
+    for name, fact in filled.items():
+        if fact not in facts:
+            raise ConfigError(f"{at}.fields.{name}: no fact {fact!r}; known are {', '.join(sorted(facts))}")
+    return NoticeTemplate(table["id"], dict(filled), str(table.get("page", "")))
 
 
 def _check(where: str, account: Account, settings: Settings) -> None:

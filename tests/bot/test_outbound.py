@@ -6,10 +6,11 @@ import pytest
 
 from bot.accounts import NoticeTemplate
 from bot.channel import Outgoing, Unknown
-from bot.notice_facts import GATHERED
-from bot.send_policies import POLICIES
+from bot.notice_facts import GATHERED, say
+from bot.send_policies import POLICIES, SHARED_FACTS
 from loyalty import clock, db
 from loyalty.identity import service as identity
+from loyalty.outbox import service as outbox
 from loyalty.reach import service as reach
 from loyalty.reach.rules import Act
 from scheduler.outbox import send_due
@@ -24,7 +25,7 @@ from tests.bot.sending import (
 )
 from tests.loyalty import shop
 from tests.loyalty.people import at_once
-from tests.scheduler.stage import Platform, due_now, hands, outcome, person, queued, send_all, spoke
+from tests.scheduler.stage import TIER, Platform, due_now, hands, outcome, person, queued, send_all, spoke
 
 
 @pytest.fixture(autouse=True)
@@ -266,6 +267,20 @@ async def test_two_senders_never_share_the_last_message_of_a_window() -> None:
     await at_once(send_all(hands(platform)), send_all(hands(platform)))
     assert len(platform.sent) == 3
     assert await window_left(who) == 0
+
+
+@pytest.mark.parametrize(
+    ("notice", "params"),
+    [("tier_raised", TIER), ("birthday", {"points": 5, "year": 2026})],
+)
+async def test_what_a_template_may_be_filled_with_is_there(notice: str, params: dict[str, object]) -> None:
+    who = await person("telegram")
+    await queued(who.member_id, notice=notice, params=params)
+    async with db.unit_of_work():
+        (claimed,) = await outbox.claim_due(now=await db.now(), batch_max=1, lease=timedelta(seconds=5))
+    said = await say(claimed, "en", now=await db.now())
+    assert said is not None
+    assert set(said.facts) >= POLICIES[notice].facts | SHARED_FACTS
 
 
 def test_every_notice_that_is_queued_anywhere_has_a_policy_and_words() -> None:
