@@ -1,7 +1,7 @@
 """Running journeys: enrolled once by a key, advanced in batches, each step with its effects in one commit."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -70,8 +70,27 @@ async def enrol_birthdays(*, now: datetime, member_ids: Sequence[int] | None = N
     return enrolled
 
 
-async def advance_due(*, now: datetime, batch_max: int) -> int:
-    """Move at most `batch_max` runs whose time has come as far as they go; how many were looked at.
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run could not be moved; `is_final` when it will not be tried again."""
+
+    run_id: int
+    journey: str
+    node: str
+    cause: Exception
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """How many runs were looked at, and which of them failed."""
+
+    looked_at: int
+    failures: tuple[Failure, ...] = ()
+
+
+async def advance_due(*, now: datetime, batch_max: int) -> Advanced:
+    """Move at most `batch_max` runs whose time has come as far as they go.
 
     Other workers skip the rows of this unit of work. A run that fails is put off alone, and failed for good
     after `TRIES_MAX` tries.
@@ -81,12 +100,13 @@ async def advance_due(*, now: datetime, batch_max: int) -> int:
     if gone:
         await db.execute("UPDATE journey_run SET status = 'exited', finished_at = $2 WHERE id = ANY($1)", gone, now)
     runs = [_run(row) for row in rows if row["id"] not in gone]
+    failures: list[Failure] = []
     if runs and await _advanced(runs, now) is not None:
         for run in runs:
-            failure = await _advanced([run], now)
-            if failure is not None:
-                await _put_off(run, now)
-    return len(rows)
+            cause = await _advanced([run], now)
+            if cause is not None:
+                failures.append(await _put_off(run, cause, now))
+    return Advanced(len(rows), tuple(failures))
 
 
 async def _advanced(runs: Sequence[Run], now: datetime) -> Exception | None:
@@ -151,16 +171,16 @@ async def _save(walked: Sequence[tuple[Run, datetime | None]], now: datetime) ->
     )
 
 
-async def _put_off(run: Run, now: datetime) -> None:
+async def _put_off(run: Run, cause: Exception, now: datetime) -> Failure:
+    is_final = run.attempts + 1 >= TRIES_MAX
     await db.execute(
-        "UPDATE journey_run SET attempts = attempts + 1, due_at = $2,"
-        " status = CASE WHEN attempts + 1 >= $3 THEN 'failed' ELSE status END,"
-        " finished_at = CASE WHEN attempts + 1 >= $3 THEN $4::timestamptz END WHERE id = $1",
+        "UPDATE journey_run SET attempts = attempts + 1, due_at = $2, status = $3, finished_at = $4 WHERE id = $1",
         run.id,
         now + PAUSE * 2**run.attempts,
-        TRIES_MAX,
-        now,
+        "failed" if is_final else "waiting",
+        now if is_final else None,
     )
+    return Failure(run.id, run.journey, run.node, cause, is_final)
 
 
 def _run(row: db.Row) -> Run:

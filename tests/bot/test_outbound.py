@@ -176,6 +176,17 @@ async def test_consent_withdrawn_after_queueing_counts_at_the_moment_of_sending(
     assert (telegram.sent, await outcome(key)) == ([], ("suppressed", "no_consent"))
 
 
+async def test_marketing_to_a_wecom_customer_is_a_send_that_staff_confirm() -> None:
+    wecom = Platform("wecom")
+    who = await person("wecom")
+    await db.execute("UPDATE channel_identity SET staff_user_id = 'zhang'")
+    await allow_marketing(who, "marketing_wecom")
+    receipt, advertisement = await queued(who.member_id), await marketing(who)
+    await send_all(hands(wecom))
+    assert [(message.route, message.token) for message in wecom.sent] == [("group_send", "zhang")]
+    assert (await outcome(receipt), await outcome(advertisement)) == (("queued", "unreachable"), ("accepted", None))
+
+
 async def test_marketing_comes_once_a_day() -> None:
     telegram = Platform("telegram")
     who = await person("telegram")

@@ -1,8 +1,10 @@
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from loyalty import clock, db
 from loyalty.journeys import rules
 from loyalty.journeys import service as journeys
+from loyalty.journeys.service import Advanced
 from loyalty.ledger import queries as ledger
 from loyalty.members import service as members
 from scheduler.sweeps import birthdays
@@ -13,6 +15,7 @@ from tests.scheduler.stage import Platform, hands, person, send_all
 # 10:30 in Shanghai, where the birthday begins at midnight and is greeted at ten.
 MORNING = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 BORN = date(1990, 11, 21)
+NODES = Path(rules.__file__).with_name("nodes")
 
 
 async def celebrant(born: date = BORN, *, now: datetime = MORNING - timedelta(days=30)) -> int:
@@ -27,9 +30,9 @@ async def enrol(now: datetime) -> int:
         return await journeys.enrol_birthdays(now=now)
 
 
-async def advance(now: datetime) -> None:
+async def advance(now: datetime) -> Advanced:
     async with db.unit_of_work():
-        await journeys.advance_due(now=now, batch_max=100)
+        return await journeys.advance_due(now=now, batch_max=100)
 
 
 async def points(member_id: int, at: datetime = MORNING) -> int:
@@ -79,6 +82,12 @@ async def test_nobody_else_is_greeted(database: None) -> None:
     assert await enrol(MORNING) == 0
 
 
+def test_every_node_is_used_by_a_journey() -> None:
+    files = {path.stem for path in NODES.glob("[!_]*.py")}
+    used = {type(node).__module__ for journey in rules.JOURNEYS.values() for node in journey.nodes.values()}
+    assert {f"loyalty.journeys.nodes.{name}" for name in files} == used
+
+
 def test_a_leap_day_is_kept_on_the_last_of_february() -> None:
     assert rules.birthdays_on(date(2027, 2, 28)) == [228, 229]
     assert rules.birthdays_on(date(2028, 2, 28)) == [228]
@@ -112,7 +121,9 @@ async def test_a_broken_run_is_put_off_alone_and_fails_for_good(database: None) 
     fine, broken = await celebrant(), await celebrant()
     await enrol(MORNING)
     await db.execute("UPDATE journey_run SET node = 'no such node' WHERE member_id = $1", broken)
-    await advance(MORNING)
+    (failure,) = (await advance(MORNING)).failures
+    assert isinstance(failure.cause, KeyError)
+    assert not failure.is_final
     assert await points(fine) == 88
     for tries in range(10):
         await advance(MORNING + timedelta(hours=tries))
