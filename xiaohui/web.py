@@ -22,6 +22,7 @@ from loyalty import clock, db, vault
 from loyalty.config import ConfigError, Settings
 from miniapp_api.app import mount_api
 from miniapp_api.context import ApiContext, Lifecycle
+from xiaohui import memory
 
 SHUTDOWN_S: Final = 25.0
 
@@ -85,6 +86,7 @@ def create_app(around: Surroundings, *, sandbox: web.Application | None = None) 
         await webhook.drain()
 
     app.cleanup_ctx.append(drained)
+    app.on_startup.append(memory.settle)
     return app
 
 
