@@ -17,15 +17,18 @@ from aiohttp import ClientError
 from loyalty import clock, db
 from tests.loyalty import shop
 from tests.miniapp_api.people import new_member, new_partner
+from tests.scenarios.town import Person, Place
 from tests.support.official_account import OfficialAccount
 from tests.support.product import Product, children, deployed, kill
 from tests.support.storm import Caller, assert_sound, connections, counted
 from tests.support.valkey import empty, own_valkey
+from xiaohui.first_run import development_secrets
 
 pytestmark = pytest.mark.usefixtures("database")
 
 SEED = 20261121
 ACTORS = 10
+RISERS = 16
 PATIENCE_S = 90.0
 RESUMES_WITHIN_S = 60.0
 REST_S = 0.02
@@ -121,6 +124,50 @@ async def act(load: Load, side: OfficialAccount, caller: Caller, till_key: str, 
         if number % 3 == 0:
             await give_back(load, till, member_id, receipt, 4_000)
         await claim(load, person, template)
+
+
+@dataclass(frozen=True)
+class Riser:
+    """A follower in the sandbox who will rise to the next tier and be told so."""
+
+    person: Person
+    member_id: int
+    public_id: str
+
+
+async def risers(town: Place, count: int) -> list[Riser]:
+    """People who follow and have written, so that they can be told things."""
+    found = []
+    for _ in range(count):
+        person = await town.person()
+        await person.follows()
+        await person.says("帮助")
+        member_id = await person.member_id()
+        public_id = str(await db.fetch_value("SELECT public_id FROM member WHERE id = $1", member_id))
+        found.append(Riser(person, member_id, public_id))
+    return found
+
+
+async def lift(load: Load, till: Caller, rising: list[Riser]) -> None:
+    """One after the other buys enough to rise, while processes die."""
+    for riser in rising:
+        await buy(load, till, riser.public_id, f"rise-{riser.member_id}", 60_000)
+        await asyncio.sleep(REST_S * 10)
+
+
+async def told_at_most_once(rising: list[Riser]) -> Counter[str]:
+    """How the notices ended: an accepted one was shown, no one was shown twice, and none was forgotten."""
+    ends: Counter[str] = Counter()
+    for riser in rising:
+        shown = sum("银卡" in line["text"] for line in await riser.person.screen())
+        rows = await db.fetch(
+            "SELECT status FROM outbox WHERE notice = 'tier_raised' AND member_id = $1", riser.member_id
+        )
+        (status,) = [row["status"] for row in rows]
+        assert shown <= 1, (status, shown)
+        assert shown == 1 or status != "accepted"
+        ends[f"{status}, {'shown' if shown else 'not shown'}"] += 1
+    return ends
 
 
 class Reaper:
@@ -224,7 +271,10 @@ async def survive(folder: Path, database_url: str, *, kills: int) -> None:
             till_key = await new_partner()
             template = (await shop.template(now=clock.now(), stock=100_000, per_member_limit=100)).code
             async with connections(product.base, timeout_s=15) as caller:
+                town = Place(product.base, product.platforms, development_secrets(folder), caller.session)
+                rising = await risers(town, RISERS)
                 async with asyncio.TaskGroup() as clients:
+                    clients.create_task(lift(load, caller.by(till_key), rising))
                     for _ in range(ACTORS):
                         clients.create_task(act(load, side, caller, till_key, template))
                     await reaper.reap(kills)
@@ -237,6 +287,7 @@ async def survive(folder: Path, database_url: str, *, kills: int) -> None:
                 )
                 await assert_sound()
                 await once_each(load)
+                print(f"notices: {dict(await told_at_most_once(rising))}")  # noqa: T201 - asked to be reported
                 await repeats_agree(load)
 
 
