@@ -169,21 +169,24 @@ class Control:
     async def events(self, request: web.Request) -> web.StreamResponse:
         """The live stream."""
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        with self.stage.events.listening() as queue:
+        # Whoever closes the page ends the stream; that is how every visit ends.
+        with self.stage.events.listening() as queue, contextlib.suppress(ConnectionResetError):
             await response.prepare(request)
             await response.write(b"retry: 1000\n\n")
-            while True:
-                try:
-                    async with asyncio.timeout(STREAM_PING_S):
-                        event = await queue.get()
-                except TimeoutError:
-                    await response.write(b": still here\n\n")
-                    continue
-                if event is None:
-                    return response
-                kind, data = event
-                text = json.dumps(data, ensure_ascii=False)
-                await response.write(f"id: {self.stage.screens.rev}\nevent: {kind}\ndata: {text}\n\n".encode())
+            while (message := await self._next_message(queue)) is not None:
+                await response.write(message)
+        return response
+
+    async def _next_message(self, queue: asyncio.Queue[tuple[str, dict[str, Any]] | None]) -> bytes | None:
+        try:
+            async with asyncio.timeout(STREAM_PING_S):
+                event = await queue.get()
+        except TimeoutError:
+            return b": still here\n\n"
+        if event is None:
+            return None
+        kind, data = event
+        return f"id: {self.stage.screens.rev}\nevent: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
     async def wire(self, request: web.Request) -> web.StreamResponse:
         """Exchanges after `since`."""

@@ -87,6 +87,17 @@ async def test_the_live_stream(town: Any) -> None:
     assert seen["wire"]["kind"] == "callback"
 
 
+async def test_a_page_that_is_closed_is_no_error(
+    town: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.sandbox.control.STREAM_PING_S", 0.02)
+    async with town.http.get("/control/events") as stream:
+        await stream.content.readline()
+        stream.close()
+    await asyncio.sleep(0.2)
+    assert caplog.records == []
+
+
 async def test_the_wire_shows_both_forms_and_no_secret(town: Any) -> None:
     town.product.reply = lambda inbound: town.text_reply(inbound, "好") if "Content" in inbound.message else ""
     await town.act("lin", "wechat_oa/follow")
