@@ -27,6 +27,7 @@ from loyalty.inbox import service as inbox
 from loyalty.members import service as members
 from loyalty.outbox import service as outbox
 from loyalty.program import queries as program
+from loyalty.reach import service as reach
 from loyalty.staff import service as staff
 
 ADDRESS_BOOK: Final = SystemPrincipal("wecom address book")
@@ -90,6 +91,7 @@ async def customer_added(inbound: Inbound, now: datetime) -> Reply:
     )
     person = await identity.resolve(contact, now=now)
     await identity.followed(person.identity_id, scene=scenes.kept(added.state), now=now)
+    await reach.served_by(person.identity_id, added.staff_id)
     linked = await _linked(added.state, person.identity_id, now)
     terms = (await program.in_force(now)).terms
     brand = render.local(terms.brand, render.locale_of(person.locale))

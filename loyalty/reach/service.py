@@ -149,6 +149,11 @@ async def grant_used_up(identity_id: int, template_id: str, *, now: datetime) ->
     )
 
 
+async def served_by(identity_id: int, staff_user_id: str) -> None:
+    """A WeCom customer became a contact of this member of staff, who confirms what is sent to them."""
+    await db.execute("UPDATE channel_identity SET staff_user_id = $2 WHERE id = $1", identity_id, staff_user_id)
+
+
 async def stop(channel: str, account: str, route: str, *, until: datetime, reason: str) -> None:
     """Let a route of an account rest until `until`; a longer rest that was told before stays."""
     await db.execute(_STOP, channel, account, route, until, reason[:80])

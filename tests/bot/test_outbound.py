@@ -179,7 +179,8 @@ async def test_consent_withdrawn_after_queueing_counts_at_the_moment_of_sending(
 async def test_marketing_to_a_wecom_customer_is_a_send_that_staff_confirm() -> None:
     wecom = Platform("wecom")
     who = await person("wecom")
-    await db.execute("UPDATE channel_identity SET staff_user_id = 'zhang'")
+    async with db.unit_of_work():
+        await reach.served_by(who.identity_id, "zhang")
     await allow_marketing(who, "marketing_wecom")
     receipt, advertisement = await queued(who.member_id), await marketing(who)
     await send_all(hands(wecom))
