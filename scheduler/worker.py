@@ -6,6 +6,7 @@ timers keep everything going.
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -244,6 +245,26 @@ class RemoteBell:
 async def _ring(pool: ArqRedis, duties: set[str]) -> None:
     for duty in sorted(duties):
         await pool.enqueue_job("wake", duty, _job_id=f"wake:{duty}", _expires=RING_LASTS)
+
+
+async def is_answered(redis_url: str, *, within_s: float) -> bool:
+    """Whether some worker takes a ring of ours off the queue in time.
+
+    Raises:
+        OSError, redis.exceptions.RedisError: Redis is away.
+    """
+    pool = await create_pool(_settings(redis_url), job_serializer=orjson.dumps, default_queue_name=QUEUE)
+    ring = f"wake:asked:{secrets.token_hex(8)}"
+    try:
+        await pool.enqueue_job("wake", "nobody", _job_id=ring, _expires=RING_LASTS)
+        for _ in range(int(within_s / POLL_DELAY_S)):
+            if await pool.zscore(QUEUE, ring) is None:
+                return True
+            await asyncio.sleep(POLL_DELAY_S)
+        await pool.zrem(QUEUE, ring)
+        return False
+    finally:
+        await _hang_up(pool)
 
 
 async def _hang_up(pool: ArqRedis | None) -> None:

@@ -31,11 +31,16 @@ Workers = Annotated[int, typer.Option(min=1, max=64, help="进程数 · processe
 
 def main() -> None:
     """Run the command line; a wrong configuration is one plain sentence, not a traceback."""
+    from xiaohui.embedded.refusals import CannotStart
+
     try:
         app()
     except ConfigError as wrong:
         typer.secho(f"配置错误 · configuration: {wrong}", err=True, fg="red")
         sys.exit(CONFIGURATION)
+    except CannotStart as refusal:
+        typer.secho(str(refusal), err=True, fg="red")
+        sys.exit(refusal.exit_status)
 
 
 def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
@@ -97,7 +102,7 @@ def check() -> None:
 @app.command()
 def doctor() -> None:
     """体检：数据库、Redis、结构、渠道 · look at everything this installation needs and say what is wrong."""
-    from xiaohui.operations import examine
+    from xiaohui.doctor import examine
 
     settings = load()
     raise typer.Exit(asyncio.run(examine(settings)))

@@ -6,7 +6,9 @@ that state survives a restart. Production never reads this file.
 
 import base64
 import json
+import os
 import secrets
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,9 +30,8 @@ def development_secrets(home: Path) -> DevelopmentSecrets:
     if path.exists():
         return DevelopmentSecrets(**json.loads(path.read_text(encoding="utf-8")))
     home.mkdir(parents=True, exist_ok=True)
-    made = DevelopmentSecrets(secret=secrets.token_hex(32), keys=_keys())
-    _write_private(path, asdict(made))
-    return made
+    _write_private(path, asdict(DevelopmentSecrets(secret=secrets.token_hex(32), keys=_keys())))
+    return DevelopmentSecrets(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def _keys() -> dict[str, str]:
@@ -54,7 +55,10 @@ def _app_id() -> str:
 
 
 def _write_private(path: Path, document: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
+    """Write `path` whole, unless another first start was faster: there is one set of secrets per data folder."""
+    part = path.with_suffix(f".{os.getpid()}.part")
     part.touch(mode=0o600)
     part.write_text(json.dumps(document, indent=2), encoding="utf-8")
-    part.replace(path)
+    with suppress(FileExistsError):
+        path.hardlink_to(part)
+    part.unlink()

@@ -11,11 +11,10 @@ import typer
 import uvloop
 from aiohttp import web
 
-from loyalty import schema
 from loyalty.config import ConfigError, Settings
-from loyalty.members import queries as members
 from scheduler.worker import RemoteBell, Worker
 from xiaohui import accounts as configured
+from xiaohui.fitness import refuse_older_schema, refuse_other_secret
 from xiaohui.supervisor import supervise
 from xiaohui.web import SHUTDOWN_S, Surroundings, close, create_app, surroundings
 
@@ -93,26 +92,12 @@ async def _ready(settings: Settings) -> Surroundings:
     """
     around = await surroundings(settings, configured.read(settings))
     try:
-        missing = await schema.missing()
-        if missing:
-            raise ConfigError(f"the database lacks {', '.join(missing)}: run `xiaohui migrate` first")
+        await refuse_older_schema()
         await refuse_other_secret()
     except BaseException:
         await close(around)
         raise
     return around
-
-
-async def refuse_other_secret() -> None:
-    """Refuse to go on with a secret that does not open what the database holds.
-
-    Raises:
-        ConfigError: the data was sealed with another secret.
-    """
-    if not await members.data_opens():
-        raise ConfigError(
-            "XIAOHUI_SECRET: the data in this database was sealed with another secret; set the one it was written with"
-        )
 
 
 async def _web(settings: Settings, listening: socket.socket) -> int:

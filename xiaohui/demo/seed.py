@@ -1,7 +1,7 @@
 """Writing the demo through the product's own verbs, so that every number in it is one the product made."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -28,17 +28,21 @@ from xiaohui.demo.people import DemoPerson
 
 DEMO: Final = SystemPrincipal(name="demo")
 CHUNK: Final = 200
+PROGRESS_EVERY: Final = 1000
 MARKER: Final = "demo.json"
 STAFF: Final = (("zhang", "张店员", Role.CLERK), ("chen", "陈店长", Role.MANAGER))
 
 
-async def seed_once(home: Path, *, members: int, corp_id: str) -> int:
+Progress = Callable[[str], object]
+
+
+async def seed_once(home: Path, *, members: int, corp_id: str, progress: Progress) -> int:
     """Seed the database of a data folder, once; a start that was interrupted continues. How many were added."""
     marker = home / MARKER
     if marker.exists():
         return 0
     now = clock.now()
-    added = await seed(members=members, corp_id=corp_id, seed=1, now=now)
+    added = await seed(members=members, corp_id=corp_id, seed=1, now=now, progress=progress)
     async with db.unit_of_work():
         till = await staff.add_partner(name="演示收银台 demo till", store_id=None, principal=DEMO, now=now)
     marker.touch(mode=0o600)
@@ -46,8 +50,11 @@ async def seed_once(home: Path, *, members: int, corp_id: str) -> int:
     return added
 
 
-async def seed(*, members: int, corp_id: str, seed: int, now: datetime) -> int:
-    """Write shops, staff, coupons and `members` people with their history; what exists is left as it is."""
+async def seed(*, members: int, corp_id: str, seed: int, now: datetime, progress: Progress) -> int:
+    """Write shops, staff, coupons and `members` people with their history; what exists is left as it is.
+
+    People are committed by the `CHUNK`, so that an interrupted run goes on where it was. How many were added.
+    """
     async with db.unit_of_work():
         await _programme(now)
         stores = await _shops(corp_id, now)
@@ -57,6 +64,8 @@ async def seed(*, members: int, corp_id: str, seed: int, now: datetime) -> int:
         numbers = range(start, min(start + CHUNK, members))
         async with db.unit_of_work():
             added += await _people(numbers, seed, stores, now)
+        if numbers.stop % PROGRESS_EVERY == 0:
+            progress(f"{numbers.stop:,} / {members:,}")
     return added
 
 
