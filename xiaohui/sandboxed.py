@@ -88,7 +88,7 @@ def sandbox(ours: ChannelAccounts, base: str, state: Path) -> web.Application:
                     username=BOT_USERNAME,
                 ),
             ),
-            sms=(play.SmsAccount(api_key=ours.sms.api_key),) if ours.sms else (),
+            sms=(play.SmsAccount(api_key=ours.sms.api_key, templates=SMS_TEMPLATES),) if ours.sms else (),
             people=PEOPLE,
             templates=tuple(_templates(oa)) + tuple(_templates(mini)),
             public_base=f"{base}/sandbox",
@@ -120,6 +120,7 @@ def _wechat(channel: Literal["wechat_oa", "wechat_mini"], ours: WechatAccount, b
     )
 
 
+SMS_TEMPLATES: Final = {"phone_code": "您的验证码是 {code}，5 分钟内有效，请勿告诉他人。"}
 TITLES: Final = {
     "tier_raised": "会员等级变更通知",
     "points_expiring": "积分到期提醒",
