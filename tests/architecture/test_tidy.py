@@ -48,7 +48,6 @@ CHINESE_IN_CODE: Final = {
 }
 SPEAKS_SQL: Final = {
     "loyalty": "only the domain touches tables",
-    "xiaohui/operations.py": "doctor looks at databases that may not be at head",
     "xiaohui/bench": "counts rows to know that what was measured really happened",
 }
 READS_THE_CLOCK: Final = {
