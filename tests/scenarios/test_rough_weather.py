@@ -1,6 +1,7 @@
 """Platforms on a bad day: repeats, lost answers, revoked tokens, refusals. People still hear everything once."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.scenarios.town import Person, Town
 from tests.support.storm import counted
 
 
-async def fault(town: Town, kind: str, *, api: str, platform: str = "wechat", **more: object) -> None:
+async def fault(town: Town, kind: str, *, api: str, platform: str = "wechat", **more: Any) -> None:
     await town.control("POST", "faults", {"platform": platform, "api": api, "kind": kind, **more})
 
 
@@ -37,7 +38,7 @@ async def told(person: Person, key: str = "news") -> tuple[str, int]:
 @pytest.mark.parametrize(
     ("kind", "more"), [("duplicate", {"value": 6}), ("drop_answer", {"times": 2}), ("reset", {"times": 2})]
 )
-async def test_a_check_in_that_arrives_often_counts_once(town: Town, kind: str, more: dict[str, object]) -> None:
+async def test_a_check_in_that_arrives_often_counts_once(town: Town, kind: str, more: dict[str, Any]) -> None:
     lin = await town.person()
     await lin.follows()
     await fault(town, kind, api="callback", **more)
@@ -68,7 +69,7 @@ async def test_messages_out_of_order_do_no_harm(town: Town) -> None:
         ("slow", {"value": 800, "times": 1}, "wechat"),
     ],
 )
-async def test_a_notice_gets_through_what_passes(town: Town, kind: str, more: dict[str, object], platform: str) -> None:
+async def test_a_notice_gets_through_what_passes(town: Town, kind: str, more: dict[str, Any], platform: str) -> None:
     lin = await town.person()
     await lin.follows()
     await lin.says("帮助")
