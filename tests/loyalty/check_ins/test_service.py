@@ -58,14 +58,15 @@ async def test_a_check_in_counts_pays_and_is_told() -> None:
 
 async def test_the_second_time_today_is_refused_with_the_day_to_come_back() -> None:
     member_id = await registered()
+    await came(member_id, now=NOW - DAY)
     await came(member_id)
     async with db.unit_of_work():
         with pytest.raises(AlreadyCheckedIn) as refused:
             await check_ins.check_in(member_id, now=NOW + timedelta(hours=1))
     assert refused.value.params["day"] == date(2026, 11, 21)
     assert refused.value.params["next_day"] == date(2026, 11, 22)
-    assert refused.value.params["streak"] == 1
-    assert await points(member_id) == 5
+    assert refused.value.params["streak"] == 2
+    assert await points(member_id) == 10
 
 
 async def test_a_week_without_a_gap_brings_the_bonus_and_a_gap_starts_again() -> None:

@@ -100,7 +100,7 @@ def test_every_event_can_be_written_down() -> None:
     samples: dict[object, Any] = {int: 1, str: "x", bool: True, date: date(2026, 1, 1), datetime: NOW}
     for kind in _kinds():
         hints = typing.get_type_hints(kind)
-        values = {field.name: samples.get(hints[field.name]) for field in dataclasses.fields(kind)}
+        values: dict[str, Any] = {field.name: samples.get(hints[field.name]) for field in dataclasses.fields(kind)}
         assert orjson.loads(spine._data(kind(**values))) is not None
 
 
