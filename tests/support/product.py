@@ -112,6 +112,14 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has come so far that it handles the signal."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
 def kill(pid: int) -> None:
     """Signal 9; a process that is gone already stays gone."""
     try:
