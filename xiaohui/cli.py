@@ -49,6 +49,12 @@ def _run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
     raise typer.Exit(uvloop.run(work()))
 
 
+def _finish(work: Coroutine[Any, Any, int]) -> None:
+    from xiaohui.fitness import in_words
+
+    raise typer.Exit(asyncio.run(in_words(work)))
+
+
 def _settings() -> Settings:
     from xiaohui import logs
 
@@ -88,7 +94,7 @@ def migrate() -> None:
     from xiaohui.operations import migrate_schema
 
     settings = _settings()
-    raise typer.Exit(asyncio.run(migrate_schema(settings)))
+    _finish(migrate_schema(settings))
 
 
 @app.command()
@@ -114,7 +120,7 @@ def fsck() -> None:
     from xiaohui.operations import check_invariants
 
     settings = load()
-    raise typer.Exit(asyncio.run(check_invariants(settings)))
+    _finish(check_invariants(settings))
 
 
 @demo.command("seed")
@@ -126,7 +132,7 @@ def demo_seed(
     from xiaohui.operations import seed_demo
 
     settings = _settings()
-    raise typer.Exit(asyncio.run(seed_demo(settings, members=members, seed=seed)))
+    _finish(seed_demo(settings, members=members, seed=seed))
 
 
 @channels.command("publish")
@@ -135,7 +141,7 @@ def channels_publish() -> None:
     from xiaohui.operations import publish_entrances
 
     settings = _settings()
-    raise typer.Exit(asyncio.run(publish_entrances(settings)))
+    _finish(publish_entrances(settings))
 
 
 @app.command()

@@ -3,10 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Coroutine
 from typing import Final
 
-import asyncpg
 import typer
 import uvloop
 from aiohttp import web
@@ -14,22 +12,20 @@ from aiohttp import web
 from loyalty.config import ConfigError, Settings
 from scheduler.worker import RemoteBell, Worker
 from xiaohui import accounts as configured
-from xiaohui.fitness import refuse_older_schema, refuse_other_secret
+from xiaohui.fitness import in_words, refuse_older_schema, refuse_other_secret
 from xiaohui.supervisor import supervise
 from xiaohui.web import SHUTDOWN_S, Surroundings, close, create_app, surroundings
 
 BACKLOG: Final = 2048
-BROKEN: Final = 1
 CANNOT_LISTEN: Final = 3
 # Between closing the door and sending home who is inside: the time for what the door had let in to be read.
 LAST_REQUESTS_S: Final = 0.3
-DATABASE_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 def serve_web(settings: Settings, *, workers: int) -> int:
     """Serve HTTP in `workers` processes on one port; a process that dies is replaced."""
     _require_servers(settings)
-    refused = asyncio.run(_in_words(_examined(settings)))
+    refused = asyncio.run(in_words(_examined(settings)))
     if refused:
         return refused
     try:
@@ -39,8 +35,8 @@ def serve_web(settings: Settings, *, workers: int) -> int:
         return CANNOT_LISTEN
     with listening:
         if workers == 1:
-            return uvloop.run(_in_words(_web(settings, listening)))
-        return supervise(lambda: uvloop.run(_in_words(_web(settings, listening))), workers, let_go=listening.close)
+            return uvloop.run(in_words(_web(settings, listening)))
+        return supervise(lambda: uvloop.run(in_words(_web(settings, listening))), workers, let_go=listening.close)
 
 
 def _require_servers(settings: Settings) -> None:
@@ -67,15 +63,6 @@ def _listen(settings: Settings) -> socket.socket:
         listening.close()
         raise
     return listening
-
-
-async def _in_words(work: Coroutine[None, None, int]) -> int:
-    """The exit status of `work`; a database that is away is a sentence and not a traceback."""
-    try:
-        return await work
-    except DATABASE_AWAY as away:
-        typer.secho(f"数据库不可用 · the database cannot be used: {type(away).__name__}: {away}", err=True, fg="red")
-        return BROKEN
 
 
 async def _examined(settings: Settings) -> int:
@@ -133,7 +120,7 @@ async def _drain(around: Surroundings, site: web.BaseSite, drain_s: float, stop:
 async def serve_worker(settings: Settings) -> int:
     """Relay, sweeps, sends and journeys until told to stop."""
     _require_servers(settings)
-    return await _in_words(_worker(settings))
+    return await in_words(_worker(settings))
 
 
 async def _worker(settings: Settings) -> int:

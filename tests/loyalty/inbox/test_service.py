@@ -111,6 +111,20 @@ async def test_each_key_is_first_once_over_several_processes(database_url: str) 
     assert set(heard.values()) == {1}
 
 
+async def _reserve_batches(keys: list[str]) -> int:
+    won = 0
+    for turn in range(10):
+        deliveries = [Delivery(f"{turn}:{key}", "text") for key in keys]
+        async with db.unit_of_work():
+            won += (await inbox.reserve_many(SOURCE, deliveries, now=NOW)).count(FIRST)
+    return won
+
+
+async def test_batches_in_opposite_order_do_not_deadlock(database_url: str) -> None:
+    keys = [f"k{number:03}" for number in range(150)]
+    assert sum(await at_once(database_url, _reserve_batches, [(keys,), (keys[::-1],), (keys,)])) == 1500
+
+
 async def test_keys_longer_than_the_column_stay_distinct() -> None:
     long = "x" * (KEY_LENGTH_MAX + 50)
     assert await answer(long + "1", "one") is FIRST
