@@ -23,9 +23,9 @@ from xiaohui import sandboxed
 from xiaohui.demo.seed import seed_once
 from xiaohui.embedded.refusals import CannotStart
 from xiaohui.embedded.servers import EmbeddedServers, Running
+from xiaohui.entrances import publish_all
 from xiaohui.first_run import DevelopmentSecrets, development_secrets
 from xiaohui.fitness import refuse_other_secret
-from xiaohui.operations import publish_all
 from xiaohui.web import SHUTDOWN_S, Surroundings, create_app, surroundings
 from xiaohui.web import close as close_surroundings
 

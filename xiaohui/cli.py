@@ -7,7 +7,7 @@ instance is running.
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -26,6 +26,7 @@ app.add_typer(channels, name="channels")
 
 CONFIGURATION: Final = 2
 
+Measured = Literal["all", "echo", "check-in", "claim", "read", "ledger"]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="进程数 · processes")]
 
 
@@ -138,7 +139,7 @@ def demo_seed(
 @channels.command("publish")
 def channels_publish() -> None:
     """把菜单、命令与回调地址装到各平台 · install menus, commands and webhooks on the platforms."""
-    from xiaohui.operations import publish_entrances
+    from xiaohui.entrances import publish_entrances
 
     settings = _settings()
     _finish(publish_entrances(settings))
@@ -146,7 +147,7 @@ def channels_publish() -> None:
 
 @app.command()
 def bench(
-    what: Annotated[str, typer.Argument(help="all, echo, check-in, claim, read, ledger")] = "all",
+    what: Annotated[Measured, typer.Argument()] = "all",
     seconds: Annotated[float, typer.Option(min=0.5, help="每项时长 · seconds per measurement")] = 6.0,
     connections: Annotated[int, typer.Option(min=1, max=1024)] = 128,
     *,

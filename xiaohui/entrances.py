@@ -2,11 +2,39 @@
 
 from typing import Any
 
+import typer
+
 from bot.accounts import ChannelAccounts
 from bot.channel import Channel
 from handlers import menus
 from handlers.messages import ChannelName
-from xiaohui.web import Surroundings
+from loyalty.config import Settings
+from xiaohui import accounts as configured
+from xiaohui.addresses import reached
+from xiaohui.web import Surroundings, close, surroundings
+
+
+async def publish_entrances(settings: Settings) -> int:
+    """Install menus, commands and webhooks on every configured platform."""
+    async with reached(settings) as ready:
+        around = await surroundings(ready, configured.read(ready))
+        try:
+            failed = await publish_all(around)
+        finally:
+            await close(around)
+    return 1 if failed else 0
+
+
+async def publish_all(around: Surroundings, *, only: ChannelAccounts | None = None) -> int:
+    """Install the entrances of each channel, or of the accounts in `only`; how many failed."""
+    failed = 0
+    for name, account, error in await publish(around, only=only):
+        if error is None:
+            typer.secho(f"  ✓ {name}/{account}", fg="green")
+        else:
+            failed += 1
+            typer.secho(f"  ✗ {name}/{account}：{error}", fg="red")
+    return failed
 
 
 async def publish(

@@ -1,11 +1,10 @@
-"""What an operator runs beside the processes: schema, configuration, invariants, demo data, menus."""
+"""What an operator runs beside the processes: schema, configuration, invariants, demo data."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import typer
 
-from bot.accounts import ChannelAccounts
 from loyalty import clock, db, schema, vault
 from loyalty.config import ConfigError, Settings
 from loyalty.fsck import queries as invariants
@@ -13,7 +12,6 @@ from xiaohui import accounts as configured
 from xiaohui.addresses import reached
 from xiaohui.first_run import development_secrets
 from xiaohui.fitness import refuse_older_schema, refuse_other_secret
-from xiaohui.web import Surroundings, close, surroundings
 
 OK, BROKEN = 0, 1
 
@@ -91,28 +89,3 @@ async def seed_demo(settings: Settings, *, members: int, seed: int) -> int:
         added = await write(members=members, corp_id=corp_id, seed=seed, now=clock.now(), progress=say)
     typer.secho(f"新增 {added} 位演示会员 · {added} demo members added", fg="green")
     return OK
-
-
-async def publish_entrances(settings: Settings) -> int:
-    """Install menus, commands and webhooks on every configured platform."""
-    async with reached(settings) as ready:
-        around = await surroundings(ready, configured.read(ready))
-        try:
-            failed = await publish_all(around)
-        finally:
-            await close(around)
-    return BROKEN if failed else OK
-
-
-async def publish_all(around: Surroundings, *, only: ChannelAccounts | None = None) -> int:
-    """Install the entrances of each channel, or of the accounts in `only`; how many failed."""
-    from xiaohui.entrances import publish
-
-    failed = 0
-    for name, account, error in await publish(around, only=only):
-        if error is None:
-            typer.secho(f"  ✓ {name}/{account}", fg="green")
-        else:
-            failed += 1
-            typer.secho(f"  ✗ {name}/{account}：{error}", fg="red")
-    return failed

@@ -188,6 +188,14 @@ async def test_a_late_report_changes_only_what_was_accepted_by_that_account() ->
     assert await became() == ("rejected", "user_block")
 
 
+async def test_a_late_report_does_not_overrule_a_refusal() -> None:
+    message = await one()
+    await begin(message)
+    await outbox.finish(message, Finish(status="rejected", platform_message_id="p1", code="43101"), now=NOW)
+    await outbox.report_delivery("p1", account="main", status="accepted", code="")
+    assert await became() == ("rejected", "43101")
+
+
 async def test_the_backlog_counts_what_waits_and_how_long() -> None:
     assert await queries.backlog(now=NOW) == queries.Backlog(0, 0, 0.0)
     await queue(notice("late", due_at=NOW - 7 * MINUTE), notice("later", due_at=NOW + MINUTE))

@@ -1,0 +1,95 @@
+"""The benchmark runs end to end and says 1 when an answer was wrong; a slow machine is no failure."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Servers
+from xiaohui.bench import command
+from xiaohui.bench.command import Results
+from xiaohui.bench.load import Report
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+# The load is signed with a token that the measured process does not know.
+FORGED = """
+import dataclasses, sys
+from xiaohui.bench import prepared
+prepared.ACCOUNT = dataclasses.replace(prepared.ACCOUNT, token="another")
+from xiaohui.cli import main
+main()
+"""
+
+
+def bench(servers: Servers, *arguments: str, script: str | None = None) -> "subprocess.CompletedProcess[str]":
+    """`xiaohui bench` for half a second on the tests' servers."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("XIAOHUI_")},
+        "XIAOHUI_DATABASE_URL": servers.database_url,
+        "XIAOHUI_REDIS_URL": servers.redis_url,
+    }
+    start = ["-c", script] if script else ["-m", "xiaohui"]
+    return subprocess.run(
+        [sys.executable, *start, "bench", *arguments, "--seconds", "0.5", "--connections", "4", "--json"],
+        env=environment,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def report(statuses: dict[str, int], *, failed: int = 0) -> Report:
+    return Report(
+        requests=10,
+        seconds=10.0,
+        per_second=1.0,
+        p50_ms=1.0,
+        p99_ms=2.0,
+        max_ms=3.0,
+        statuses=statuses,
+        failed=failed,
+        exhausted=False,
+    )
+
+
+def test_a_short_run_measures_and_is_content(servers: Servers) -> None:
+    ended = bench(servers, "ledger")
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert document["reports"]["ledger"]["batched_per_second"] > 0
+    assert document["problems"] == []
+
+
+def test_wrong_answers_are_status_1(servers: Servers) -> None:
+    ended = bench(servers, "check-in", script=FORGED)
+    assert ended.returncode == 1, ended.stderr
+    problems = json.loads(ended.stdout)["problems"]
+    assert any("403" in problem for problem in problems)
+
+
+def test_an_unknown_measurement_is_a_wrong_command(servers: Servers) -> None:
+    ended = bench(servers, "checkin")
+    assert ended.returncode == 2
+    assert "check-in" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("found", "problems"),
+    [
+        (report({"200": 10}), 0),
+        (report({"200": 9, "201": 1}), 0),
+        (report({"200": 9, "500": 1}), 1),
+        (report({"200": 9, "409": 1}), 1),
+        (report({"200": 9}, failed=1), 1),
+    ],
+)
+def test_only_answers_of_success_are_right(found: Report, problems: int) -> None:
+    results = Results(reports={"echo": {"per_second": 2.0}})
+    command._record(results, "read", found)
+    assert len(results.problems) == problems
+    assert results.ratios == {"read": 0.5}
