@@ -41,6 +41,16 @@ REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 WORDS_FOR: Final[Mapping[type, str]] = {str: "text in quotes", int: "a whole number", bool: "true or false"}
 YES: Final = frozenset({"1", "true", "yes", "on"})
 NO: Final = frozenset({"0", "false", "no", "off"})
+VARIABLES: Final = frozenset(
+    {
+        "XIAOHUI_CONFIG",
+        "XIAOHUI_HOME",
+        "XIAOHUI_FAILPOINTS",
+        *(f"XIAOHUI_{key.upper()}" for key in KEYS if key != "host"),
+    }
+)
+# Read by others: the tests, CI and compose.yaml.
+OTHERS_VARIABLES: Final = ("XIAOHUI_TEST_", "XIAOHUI_CI", "XIAOHUI_DATABASE_PASSWORD", "XIAOHUI_REDIS_PASSWORD")
 DRAIN_S_DEFAULT: Final = "5"
 SECRET_BYTES: Final = 32
 
@@ -70,6 +80,7 @@ class Settings:
     config_path: Path | None = None
     failpoints: str = ""
     drain_s: int = 0
+    unknown_variables: tuple[str, ...] = ()
 
     @property
     def is_production(self) -> bool:
@@ -169,7 +180,13 @@ def _settings(env: Mapping[str, str], document: Mapping[str, Any], path: Path | 
         config_path=path,
         failpoints=env.get("XIAOHUI_FAILPOINTS", ""),
         drain_s=_integer("XIAOHUI_DRAIN_S", value("XIAOHUI_DRAIN_S", "drain_s") or DRAIN_S_DEFAULT, low=0, high=300),
+        unknown_variables=_unknown_variables(env),
     )
+
+
+def _unknown_variables(env: Mapping[str, str]) -> tuple[str, ...]:
+    ours = {name for name in env if name.startswith("XIAOHUI_") and not name.startswith(OTHERS_VARIABLES)}
+    return tuple(sorted(ours - VARIABLES - {"XIAOHUI_VERSION"}))
 
 
 def _integer(name: str, text: str, *, low: int, high: int) -> int:

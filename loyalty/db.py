@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 from tortoise import Tortoise, connections
@@ -110,9 +110,9 @@ def _credentials(database_url: str) -> dict[str, Any]:
     return {
         "host": url.hostname or query.get("host"),
         "port": url.port or int(query.get("port", "5432")),
-        "user": url.username or query.get("user", "postgres"),
-        "password": url.password,
-        "database": url.path.lstrip("/"),
+        "user": unquote(url.username or "") or query.get("user", "postgres"),
+        "password": unquote(url.password) if url.password is not None else query.get("password"),
+        "database": unquote(url.path.lstrip("/")),
     }
 
 

@@ -58,6 +58,8 @@ def check_configuration(settings: Settings) -> int:
     for name in ("wechat_oa", "wechat_mini", "wecom", "telegram"):
         for account in getattr(found, name):
             typer.echo(f"  渠道 · channel           {settings.public_url}/hooks/{name}/{account.account}")
+    for name in settings.unknown_variables:
+        typer.secho(f"  ⚠ 没有这个变量，未使用 · unknown variable, not used: {name}", fg="yellow")
     typer.secho("配置可用 · the configuration can be used", fg="green")
     return OK
 

@@ -11,6 +11,7 @@ from loyalty.config import ConfigError, Settings
 from xiaohui import accounts, cli
 from xiaohui.operations import check_configuration
 
+CHECKOUT = Path(__file__).resolve().parents[2]
 # 43 characters whose last one has spare bits: a strict decoder would refuse it, the platforms do not.
 SPARE_BITS = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -207,9 +208,9 @@ def test_a_file_that_was_named_must_exist_and_a_folder_is_none(tmp_path: Path) -
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
-    text = 'host = "0.0.0.0"\npool_size = 7\nlog_level = "ERROR"'
+    text = 'host = "::"\npool_size = 7\nlog_level = "ERROR"'
     settings = read(tmp_path, text, XIAOHUI_POOL_SIZE="9", XIAOHUI_LOG_LEVEL="")
-    assert (settings.host, settings.pool_size, settings.log_level, settings.port) == ("0.0.0.0", 9, "error", 8080)  # noqa: S104 - a setting is read, nothing is bound
+    assert (settings.host, settings.pool_size, settings.log_level, settings.port) == ("::", 9, "error", 8080)
 
 
 def test_check_says_what_is_configured_and_no_secret(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,6 +221,32 @@ def test_check_says_what_is_configured_and_no_secret(tmp_path: Path, capsys: pyt
         assert f"https://member.example.com/hooks/{path}" in said
     assert "production" in said
     assert not SECRETS_IN.search(said)
+
+
+def test_check_names_variables_that_nobody_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mistyped = {"XIAOHUI_SECERT": SECRET, "XIAOHUI_TEST_REDIS_URL": "redis://x"}
+    assert check_configuration(read(tmp_path, "", **mistyped)) == 0
+    said = capsys.readouterr().out
+    assert "unknown variable, not used: XIAOHUI_SECERT" in said
+    assert SECRET not in said
+    assert "XIAOHUI_TEST_REDIS_URL" not in said
+
+
+def test_every_variable_of_the_documents_is_read() -> None:
+    table = (CHECKOUT / "docs" / "configuration.md").read_text("utf-8").split("## Channels")[0]
+    documented = set(re.findall(r"`(XIAOHUI_[A-Z_]+)`", table))
+    assert {name for name in documented if not name.startswith("XIAOHUI_TEST_")} <= config.VARIABLES
+    assert documented >= config.VARIABLES
+
+
+def test_run_is_for_development(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in PRODUCTION.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["xiaohui", "run"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "run is for development" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["run", "web", "worker", "migrate", "check", "doctor", "fsck", "demo seed"])
