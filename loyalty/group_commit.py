@@ -16,7 +16,7 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 BATCH_MAX_DEFAULT: Final = 128
-WRITERS_DEFAULT: Final = 2
+WRITERS_DEFAULT: Final = 3
 
 
 class GroupRead(Generic[Request, Result]):

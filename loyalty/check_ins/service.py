@@ -18,8 +18,11 @@ from loyalty.spine import service as spine
 from loyalty.tiers import service as tiers
 
 _LATEST = """
-SELECT member_id, day, streak FROM check_in
-WHERE member_id = ANY($1) AND day BETWEEN $2 AND $3
+SELECT asked.member_id, latest.day, latest.streak FROM unnest($1::bigint[]) AS asked(member_id)
+CROSS JOIN LATERAL (
+    SELECT day, streak FROM check_in
+    WHERE check_in.member_id = asked.member_id AND day BETWEEN $2 AND $3 ORDER BY day DESC LIMIT 1
+) AS latest
 """
 _INSERT = """
 INSERT INTO check_in (member_id, day, streak, points, at)
@@ -97,10 +100,7 @@ async def check_in(member_id: int, *, now: datetime) -> CheckedInView:
 
 async def _latest(member_ids: Sequence[int], day: date) -> dict[int, rules.Last]:
     rows = await db.fetch(_LATEST, list(member_ids), day - timedelta(days=1), day)
-    found: dict[int, rules.Last] = {}
-    for row in sorted(rows, key=lambda row: row["day"]):
-        found[row["member_id"]] = rules.Last(row["day"], row["streak"])
-    return found
+    return {row["member_id"]: rules.Last(row["day"], row["streak"]) for row in rows}
 
 
 async def _insert(rewards: Mapping[int, rules.Reward], day: date, now: datetime) -> list[int]:

@@ -27,9 +27,8 @@ ON CONFLICT (source, key) DO NOTHING
 RETURNING key
 """
 _KEEP = """
-UPDATE inbox SET answer = given.answer::jsonb
-FROM unnest($2::text[], $3::text[]) AS given(key, answer)
-WHERE inbox.source = $1 AND inbox.key = given.key
+UPDATE inbox SET answer = (($3::text[])[array_position($2::text[], key::text)])::jsonb
+WHERE source = $1 AND key = ANY($2)
 """
 
 

@@ -21,9 +21,9 @@ class Balance(Model):
 
 
 class Lot(Model):
-    """Units that came together and expire together."""
+    """Units that came together and expire together; `id` is that of the entry that made it."""
 
-    id = fields.BigIntField(primary_key=True)
+    id = fields.BigIntField(primary_key=True, generated=False)
     member_id = fields.BigIntField()
     asset = fields.CharField(max_length=24)
     entry_id = fields.BigIntField()

@@ -96,6 +96,7 @@ JOIN ledger_lot lot ON lot.id = taken.lot_id
 WHERE taken.source = 'available' AND taken.destination = 'spent'
 ORDER BY origin.id, taken.seq
 """
+# A lot has the id of the entry that made it, so that its postings need no second look for it.
 _WRITE: Final = """
 WITH entry AS (
     INSERT INTO ledger_entry (member_id, key, fingerprint, kind, asset, amount, delta, balance_after, reverses_id,
@@ -109,29 +110,26 @@ WITH entry AS (
     ORDER BY place
     RETURNING id, member_id, key
 ), lot AS (
-    INSERT INTO ledger_lot (member_id, asset, entry_id, original, remaining, state, priority, promotional,
+    INSERT INTO ledger_lot (id, member_id, asset, entry_id, original, remaining, state, priority, promotional,
                             effective_at, expires_at, created_at)
-    SELECT given.member_id, given.asset, entry.id, original, remaining, 'active', priority, promotional,
+    SELECT entry.id, given.member_id, given.asset, entry.id, original, remaining, 'active', priority, promotional,
            effective_at, expires_at, $1
     FROM unnest($13::bigint[], $14::text[], $15::text[], $16::bigint[], $17::bigint[], $18::smallint[],
                 $19::boolean[], $20::timestamptz[], $21::timestamptz[])
          AS given(member_id, key, asset, original, remaining, priority, promotional, effective_at, expires_at)
     JOIN entry ON entry.member_id = given.member_id AND entry.key = given.key
-    RETURNING id, entry_id
 ), lot_change AS (
-    UPDATE ledger_lot SET remaining = ledger_lot.remaining + given.change
-    FROM unnest($22::bigint[], $23::bigint[]) AS given(id, change)
-    WHERE ledger_lot.id = given.id AND given.change <> 0
+    UPDATE ledger_lot SET remaining = remaining + ($23::bigint[])[array_position($22::bigint[], id)]
+    WHERE id = ANY($22)
 ), posting AS (
     INSERT INTO ledger_posting (entry_id, seq, member_id, asset, source, destination, amount, lot_id)
     SELECT entry.id, given.seq, given.member_id, given.asset, given.source, given.destination, given.amount,
-           coalesce(given.lot_id, lot.id)
+           coalesce(given.lot_id, made.id)
     FROM unnest($24::bigint[], $25::text[], $26::smallint[], $27::text[], $28::text[], $29::text[], $30::bigint[],
                 $31::bigint[], $32::text[])
          AS given(member_id, key, seq, asset, source, destination, amount, lot_id, lot_key)
     JOIN entry ON entry.member_id = given.member_id AND entry.key = given.key
     LEFT JOIN entry AS made ON made.member_id = given.member_id AND made.key = given.lot_key
-    LEFT JOIN lot ON lot.entry_id = made.id
 ), balance AS (
     UPDATE ledger_balance SET available = ledger_balance.available + given.change
     FROM unnest($33::bigint[], $34::text[], $35::bigint[]) AS given(member_id, asset, change)
@@ -254,8 +252,8 @@ async def _write(made: Plan, now: datetime) -> dict[EntryKey, int]:
         [row.lot.promotional for row in lots],
         [row.lot.effective_at for row in lots],
         [row.lot.expires_at for row in lots],
-        list(made.lot_changes),
-        list(made.lot_changes.values()),
+        [lot_id for lot_id, change in made.lot_changes.items() if change],
+        [change for change in made.lot_changes.values() if change],
         [row.member_id for row in postings],
         [row.key for row in postings],
         [row.seq for row in postings],

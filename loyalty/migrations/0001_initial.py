@@ -332,7 +332,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name='Lot',
             fields=[
-                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ('member_id', fields.BigIntField()),
                 ('asset', fields.CharField(max_length=24)),
                 ('entry_id', fields.BigIntField()),
@@ -345,7 +345,7 @@ class Migration(migrations.Migration):
                 ('expires_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'ledger_lot', 'app': 'loyalty', 'pk_attr': 'id', 'table_description': 'Units that came together and expire together.'},
+            options={'table': 'ledger_lot', 'app': 'loyalty', 'pk_attr': 'id', 'table_description': 'Units that came together and expire together; `id` is that of the entry that made it.'},
             bases=['Model'],
         ),
         ops.CreateModel(
