@@ -5,6 +5,7 @@ import signal
 import socket
 from typing import Final
 
+import structlog
 import typer
 import uvloop
 from aiohttp import web
@@ -15,6 +16,8 @@ from xiaohui import accounts as configured
 from xiaohui.fitness import in_words, refuse_older_schema, refuse_other_secret
 from xiaohui.supervisor import supervise
 from xiaohui.web import SHUTDOWN_S, Surroundings, close, create_app, surroundings
+
+log = structlog.get_logger("process")
 
 BACKLOG: Final = 2048
 CANNOT_LISTEN: Final = 3
@@ -96,6 +99,7 @@ async def _web(settings: Settings, listening: socket.socket) -> int:
     site = web.SockSite(runner, listening, backlog=BACKLOG)
     await site.start()
     remote.start()
+    log.info("serving", host=settings.host, port=settings.port)
     try:
         await stop.asked()
         await _drain(around, site, settings.drain_s, stop)
@@ -112,6 +116,7 @@ async def _drain(around: Surroundings, site: web.BaseSite, drain_s: float, stop:
     A second request to stop cuts the waiting short; nothing that was let in is dropped by it.
     """
     around.lifecycle.draining = True
+    log.info("draining", seconds=drain_s)
     await stop.asked_again(within_s=drain_s)
     await site.stop()
     await asyncio.sleep(LAST_REQUESTS_S)
@@ -129,8 +134,10 @@ async def _worker(settings: Settings) -> int:
     worker = Worker(settings, around.channels, sms=around.accounts.sms, http=around.http)
     working = asyncio.create_task(worker.run())
     stopped = asyncio.create_task(stop.asked())
+    log.info("working")
     await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+    log.info("stopping")
     await worker.stop()
     await working
     await close(around)
