@@ -27,8 +27,9 @@ ON CONFLICT (source, key) DO NOTHING
 RETURNING key
 """
 _KEEP = """
-UPDATE inbox SET answer = (($3::text[])[array_position($2::text[], key::text)])::jsonb
-WHERE source = $1 AND key = ANY($2)
+UPDATE inbox SET answer = given.answer::jsonb
+FROM unnest($2::text[], $3::text[]) AS given(key, answer)
+WHERE inbox.source = $1 AND inbox.key = given.key
 """
 
 
