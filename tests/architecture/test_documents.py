@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from bot.accounts import SmsAccount, TelegramAccount, WechatAccount, WecomAccount
+from loyalty.config import VARIABLES
 from tests.architecture.sources import ROOT, project_files
 
 DOCUMENTS: Final = tuple(path for path in project_files() if path.suffix == ".md")
@@ -57,7 +58,7 @@ def test_named_files_and_tests_exist(document: Path) -> None:
 
 @pytest.mark.parametrize("document", ["README.md", "README.zh-CN.md", "docs/configuration.md"])
 def test_every_setting_is_described(document: str) -> None:
-    settings = set(re.findall(r'"(XIAOHUI_\w+|HOST|PORT)"', _text("loyalty/config.py")))
+    settings = {*VARIABLES, "HOST", "PORT"}
     assert len(settings) > 8
     if document.startswith("README"):
         settings -= FOR_TESTS
