@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 from tortoise import Tortoise, connections
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
-from tortoise.exceptions import IntegrityError
+from tortoise.exceptions import DBConnectionError, IntegrityError
 from tortoise.transactions import in_transaction
 
 from loyalty import bell, clock
@@ -57,6 +57,17 @@ MODEL_MODULES: Final = (
 MIGRATIONS_MODULE: Final = "loyalty.migrations"
 POOL_SIZE_DEFAULT: Final = 10
 RETRIES_MAX: Final = 4
+
+# The database is away or cut the connection: the same request may well succeed a moment later.
+CONNECTION_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    DBConnectionError,
+    ConnectionError,
+)
 
 T = TypeVar("T")
 
@@ -113,6 +124,7 @@ def _credentials(database_url: str) -> dict[str, Any]:
         "user": unquote(url.username or "") or query.get("user", "postgres"),
         "password": unquote(url.password) if url.password is not None else query.get("password"),
         "database": unquote(url.path.lstrip("/")),
+        **({"ssl": query["sslmode"]} if "sslmode" in query else {}),
     }
 
 

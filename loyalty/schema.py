@@ -11,6 +11,7 @@ from tortoise.migrations.api import migrate as apply_migrations
 
 from loyalty import db
 
+REACHED_BY: Final = ("host", "port", "user", "password", "database", "ssl")
 # Any constant works; it only has to be the same for every process that migrates.
 ADVISORY_LOCK: Final = 0x7869_616F_6875_6900
 
@@ -31,7 +32,7 @@ async def migrate(database_url: str, *, progress: Callable[[str], object] = lamb
 
 def _dsn(database_url: str) -> dict[str, object]:
     credentials = db.tortoise_config(database_url)["connections"][db.CONNECTION]["credentials"]
-    return {key: credentials[key] for key in ("host", "port", "user", "password", "database")}
+    return {key: value for key, value in credentials.items() if key in REACHED_BY}
 
 
 async def _apply(database_url: str, progress: Callable[[str], object]) -> list[str]:

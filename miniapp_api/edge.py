@@ -10,7 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from loyalty.errors import Refusal
+from loyalty import db
+from loyalty.errors import Refusal, Unavailable
 from miniapp_api import metrics
 from miniapp_api.problems import CONTENT_TYPE, encode, problem, server_error
 from miniapp_api.refusals import MethodNotAllowed, NoSuchPath
@@ -73,6 +74,9 @@ async def _answered(request: web.Request, handler: Handler, base_url: str) -> we
         if other.status < _PROBLEMS_FROM:
             raise
         return refused(request, NoSuchPath(), base_url)
+    except db.CONNECTION_LOST as lost:
+        log.warning("database_lost", request_id=request[REQUEST_ID], kind=type(lost).__name__)
+        return refused(request, Unavailable(retry_after_s=1), base_url)
     except Exception as bug:  # noqa: BLE001 - the last line before the network
         log.error(  # noqa: TRY400 - the exception's text stays out of the log
             "request_failed",

@@ -26,6 +26,12 @@ def test_addresses(url: str, read: tuple[object, ...]) -> None:
     assert credentials(url) == read
 
 
+def test_the_wanted_encryption_is_passed_on() -> None:
+    whole = db.tortoise_config("postgres://u@db/x?sslmode=verify-full")["connections"][db.CONNECTION]["credentials"]
+    assert whole["ssl"] == "verify-full"
+    assert "ssl" not in db.tortoise_config("postgres://u@db/x")["connections"][db.CONNECTION]["credentials"]
+
+
 @pytest.mark.usefixtures("database")
 class TestUnitOfWork:
     async def test_units_of_work_do_not_nest(self) -> None:

@@ -61,6 +61,19 @@ async def test_a_bug_is_a_problem_without_detail(context: ApiContext, database: 
         assert "secret" not in await response.text()
 
 
+async def test_a_lost_database_is_asked_for_again(context: ApiContext, database: None) -> None:
+    app = create_api(context)
+
+    async def cut(_request: web.Request) -> web.Response:
+        raise ConnectionResetError("the server closed the connection")
+
+    app.router.add_get("/v1/cut", cut)
+    async with TestClient(TestServer(app)) as client, client.get("/v1/cut") as response:
+        assert response.status == 503
+        assert response.headers["Retry-After"] == "1"
+        assert (await response.json(content_type=None))["code"] == "unavailable"
+
+
 async def test_a_local_limit_and_its_end() -> None:
     limits = Limits(None, TIGHT)
     for _ in range(3):
