@@ -27,7 +27,7 @@ async def test_a_text_message_shows_a_badge_until_it_is_read(
     member = await control.newcomer()
     page = await visit(member=member)
     phone = (await control.call("GET", f"people/{member}"))["phone"]
-    body = {"phone": phone, "template": "code", "params": {"code": "204816"}}
+    body = {"phone": phone, "template": "phone_code", "params": {"code": "204816"}}
     await control.platform("sms/send", body, bearer=keys["sms_key"])
     await expect(page.locator("#phone-oa .banner")).to_contain_text("204816")
     bell = page.locator("#phone-oa .bell")
