@@ -18,8 +18,9 @@ setup: ## 把一切装进 .venv（run 与 test 会自动调用） · install eve
 run: setup ## 启动小惠：内嵌数据库、演示数据、沙盒手机 · start Xiaohui: embedded servers, demo data, sandbox phones
 	@$(PY) -m xiaohui run
 
+# Each process brings servers or databases of its own; more than four gain little.
 test: setup ## 运行测试；T= 传给 pytest · run the tests; T= goes to pytest, e.g. make test T="tests/loyalty -x"
-	@$(PY) -m pytest $(T)
+	@$(PY) -m pytest $(if $(T),,-n auto --maxprocesses=4 --dist=worksteal) $(T)
 
 check: setup ## 格式、规则、依赖方向、类型、整洁 · format, lint, import direction, types, tidiness
 	@status=0; \

@@ -72,7 +72,8 @@ def sources(*folders: str) -> tuple[Source, ...]:
 def project_files() -> tuple[Path, ...]:
     """Every file that people write: all of the project's folders, and what lies at its root."""
     below = (path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")))
-    beside = (path for path in sorted(ROOT.iterdir()) if path.name not in {"xiaohui.toml", ".env"})
+    # In a linked work tree `.git` is a file, and it is git's.
+    beside = (path for path in sorted(ROOT.iterdir()) if path.name not in {"xiaohui.toml", ".env", ".git"})
     return tuple(path for path in (*below, *beside) if path.is_file() and "__pycache__" not in path.parts)
 
 
