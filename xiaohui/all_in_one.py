@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -132,21 +132,25 @@ async def _until_stopped(ready: _Ready, started: float) -> int:
     told = asyncio.create_task(stop.wait())
     watching = asyncio.create_task(_first_dead(ready.servers))
     await asyncio.wait({serving, told, watching}, return_when=asyncio.FIRST_COMPLETED)
-    has_died = watching.done()
-    if has_died:
-        _say_dead(watching.result(), ready.settings.home)
-    elif told.done():
+    if dead := ready.servers.dead() if ready.servers else []:
+        return await _end_without_servers(serving, dead, ready.settings.home)
+    if told.done():
         _say_stopping()
     for task in (serving, told, watching):
         task.cancel()
     try:
         await serving
     except asyncio.CancelledError:
-        return BROKEN if has_died else 0
-    except Exception:
-        # Without its servers nothing ends well; why it did not was said above.
-        if not has_died:
-            raise
+        return 0
+    return BROKEN
+
+
+async def _end_without_servers(serving: asyncio.Task[None], dead: list[str], home: Path) -> int:
+    """Stop, and say why last: without its servers nothing ends well, and what fails meanwhile is logged."""
+    serving.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await serving
+    _say_dead(dead, home)
     return BROKEN
 
 
