@@ -33,6 +33,7 @@ MODEL_MODULES: Final = (
     "loyalty.credentials.models",
     "loyalty.datarights.models",
     "loyalty.dialogues.models",
+    "loyalty.draws.models",
     "loyalty.identity.models",
     "loyalty.inbox.models",
     "loyalty.journeys.models",

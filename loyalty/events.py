@@ -147,6 +147,14 @@ class CouponExpired(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PrizeDrawn(Event):
+    name: ClassVar[str] = "prize.drawn"
+    draw: str
+    prize: str
+    record_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TierRaised(Event):
     name: ClassVar[str] = "tier.raised"
     old: str
@@ -198,6 +206,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         CouponRedeemed,
         CouponRedemptionUndone,
         CouponExpired,
+        PrizeDrawn,
         TierRaised,
         TierLowered,
         ApprovalRequested,

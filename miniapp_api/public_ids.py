@@ -22,6 +22,7 @@ class Kind(StrEnum):
     PURCHASE = "api.purchase"
     REFUND = "api.refund"
     CLAIM = "api.claim"
+    WIN = "api.win"
 
 
 def public_id(kind: Kind, number: int) -> str:

@@ -49,6 +49,17 @@ HOLDINGS: Final = (
         "consents",
         ("purpose", "granted", "text_version", "channel", "evidence", "at"),
     ),
+    Holding(
+        "draw_record",
+        Erasure.KEEP,
+        "records of a draw are kept two years at least (规范促销行为暂行规定)",
+        "draws",
+        ("day", "serial", "nonce", "rolled", "prize", "link", "paid_by", "at"),
+    ),
+    Holding(
+        "draw_win", Erasure.KEEP, "what was won and handed over", "wins", ("prize", "status", "at", "handed_over_at")
+    ),
+    Holding("draw_chance", Erasure.KEEP, "what further chances were given for"),
     Holding("ledger_balance", Erasure.OWN_RULE, "what remains is taken back", "balances", ("asset", "available")),
     Holding(
         "ledger_entry",

@@ -7,7 +7,7 @@ remove the verb's own care to see that the guard does its work.
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "audit_entry", "consent")
+APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "audit_entry", "consent", "draw_record")
 
 CHECKS = (
     ("ledger_balance", "balance_not_negative", "available >= 0 AND pending >= 0 AND held >= 0 AND arrears >= 0"),
@@ -50,6 +50,11 @@ CHECKS = (
     ("phone_claim", "claim_status_known", "status IN ('waiting', 'moved', 'refused')"),
     ("phone_claim", "claim_against_another", "member_id <> holder_id"),
     ("member_merge", "merge_of_two", "source_id <> target_id"),
+    ("draw", "draw_status_known", "status IN ('draft', 'published', 'withdrawn')"),
+    ("draw_stock", "prizes_not_overdrawn", "won BETWEEN 0 AND stock"),
+    ("draw_chance", "chances_are_some", "count >= 1"),
+    ("draw_win", "win_status_known", "status IN ('given', 'waiting', 'handed_over', 'owed')"),
+    ("draw_win", "win_handed_over_once", "(status = 'handed_over') = (handed_over_at IS NOT NULL)"),
     ("session", "session_belongs_to_one", "(member_id IS NULL) <> (staff_id IS NULL)"),
 )
 
