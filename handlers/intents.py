@@ -50,6 +50,7 @@ _REST: Final[Mapping[str, re.Pattern[str]]] = {
     "register": re.compile(rf"\+?{_COUNT}.*", re.DOTALL),
     "purchase": re.compile(r"[¥¥]?\s*\d+(\.\d+)?\s*(元|块|yuan)?(\s+.*)?", re.DOTALL),
     "redeem": re.compile(r"[0-9A-Za-z -]{8,40}"),
+    "hand_over": re.compile(r"[0-9A-Za-z -]{8,40}"),
     "undo_redeem": re.compile(r"[0-9A-Za-z -]{8,40}(\s+.*)?", re.DOTALL),
     "grant": re.compile(r"\d+\s*(分|积分|points)?(\s+.*|[^\d.\s].*)?", re.DOTALL),
 }

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from miniapp_api import docs_site, edge, ops
+from miniapp_api import edge, ops, pages
 from miniapp_api.context import ApiContext
 from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import ENDPOINTS
@@ -34,7 +34,7 @@ def mount_api(
     for endpoint in endpoints:
         app.router.add_route(endpoint.method, endpoint.path, handler(endpoint, serving))
     app.router.add_routes(ops.routes(context))
-    app.router.add_routes(docs_site.routes())
+    app.router.add_routes(pages.routes())
     app[CLAIMS] = shared_claims()
     app.cleanup_ctx.append(_drained)
     app.cleanup_ctx.append(_loop_lag)

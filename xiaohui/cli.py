@@ -7,6 +7,7 @@ instance is running.
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -23,6 +24,8 @@ demo = typer.Typer(no_args_is_help=True, help="演示数据 · demo data")
 channels = typer.Typer(no_args_is_help=True, help="渠道 · channels")
 app.add_typer(demo, name="demo")
 app.add_typer(channels, name="channels")
+draws = typer.Typer(no_args_is_help=True, help="抽奖 · draws")
+app.add_typer(draws, name="draws")
 
 CONFIGURATION: Final = 2
 
@@ -143,6 +146,16 @@ def channels_publish() -> None:
 
     settings = _settings()
     _finish(publish_entrances(settings))
+
+
+@draws.command("verify")
+def draws_verify(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="每天一个 JSON · one JSON per day")],
+) -> None:
+    """用公布的数据把抽奖重新算一遍 · compute published days of a draw again, from the files alone."""
+    from xiaohui.draws import verify
+
+    raise typer.Exit(verify(files))
 
 
 @app.command()

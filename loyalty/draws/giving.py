@@ -10,7 +10,7 @@ from loyalty.audit import service as audit
 from loyalty.coupon_templates import queries as templates
 from loyalty.coupons import service as coupons
 from loyalty.coupons.service import Claimed, ClaimRequest
-from loyalty.draws.queries import DrawView
+from loyalty.draws.queries import DrawView, prize_of
 from loyalty.draws.rules import CouponPrize, HandedOver, Nothing, PointsPrize, Prize
 from loyalty.errors import Conflict, NotFound, ensure
 from loyalty.expiry import end_of_month_rule
@@ -30,6 +30,10 @@ FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[]) AS given(id, mem
 _HAND_OVER: Final = """
 UPDATE draw_win SET status = 'handed_over', handed_over_at = $2, handed_over_by = $3, store_id = $4
 WHERE id = $1 AND status = 'waiting' RETURNING member_id, prize
+"""
+_WIN: Final = """
+SELECT w.member_id, w.status, w.handed_over_at, d.document FROM draw_win w JOIN draw d ON d.id = w.draw_id
+WHERE w.id = $1
 """
 
 
@@ -122,14 +126,14 @@ async def _give_coupons(won: Sequence[Drawing], now: datetime) -> set[int]:
     }
 
 
-async def hand_over(code: str, *, principal: StaffPrincipal, now: datetime) -> str:
-    """Hand a prize over against its code, once; the prize's code.
+async def hand_over(code: str, *, principal: StaffPrincipal, now: datetime) -> Prize:
+    """Hand a prize over against its code, once.
 
     Raises:
         CodeMistyped, WinUnknown, AlreadyHandedOver, Forbidden, OwnMembership
     """
     win_id = codes.decode(code, use=CODE_USE)
-    row = await db.fetch_one("SELECT member_id, status, handed_over_at FROM draw_win WHERE id = $1", win_id)
+    row = await db.fetch_one(_WIN, win_id)
     if row is None or row["status"] not in {"waiting", "handed_over"}:
         raise WinUnknown
     resource = Resource(store_id=principal.store_id, member_id=row["member_id"])
@@ -147,4 +151,4 @@ async def hand_over(code: str, *, principal: StaffPrincipal, now: datetime) -> s
         ),
         now=now,
     )
-    return str(done["prize"])
+    return prize_of(row["document"], done["prize"])

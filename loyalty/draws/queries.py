@@ -135,12 +135,16 @@ async def wins(member_id: int, *, before_id: int | None = None, limit: int = 20)
     return [_win(row) for row in rows]
 
 
+def prize_of(document: str, code: str) -> Prize:
+    """The prize of that code in a frozen document."""
+    return next(prize for prize in NewDraw.model_validate_json(document).prizes if prize.code == code)
+
+
 def _win(row: db.Row) -> Win:
-    prizes = {prize.code: prize for prize in NewDraw.model_validate_json(row["document"]).prizes}
     return Win(
         id=row["id"],
         draw=row["code"],
-        prize=prizes[row["prize"]],
+        prize=prize_of(row["document"], row["prize"]),
         status=row["status"],
         at=row["at"],
         handed_over_at=row["handed_over_at"],

@@ -161,6 +161,7 @@ class HandedOverPrize:
     """The prize that the clerk gives to the member now."""
 
     prize: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +268,8 @@ async def list_wins(call: Call[NoBody, WinQuery]) -> MyWins:
 
 async def hand_over_prize(call: Call[Handing, NoQuery]) -> HandedOverPrize:
     """Hand a prize over, once."""
-    return HandedOverPrize(await giving.hand_over(call.body.code, principal=call.staff, now=call.now))
+    prize = await giving.hand_over(call.body.code, principal=call.staff, now=call.now)
+    return HandedOverPrize(prize.code, _in(prize.name, call.locale))
 
 
 async def list_written_draws(call: Call[NoBody, NoQuery]) -> WrittenDraws:

@@ -23,7 +23,7 @@ from loyalty.purchases import service as purchases
 from loyalty.purchases.service import NewPurchase
 from loyalty.staff import queries as staff_queries
 from loyalty.staff import service as staff
-from xiaohui.demo import people
+from xiaohui.demo import draw, people
 from xiaohui.demo.people import DemoPerson
 
 DEMO: Final = SystemPrincipal(name="demo")
@@ -66,7 +66,15 @@ async def seed(*, members: int, corp_id: str, seed: int, now: datetime, progress
             added += await _people(numbers, seed, stores, now)
         if numbers.stop % PROGRESS_EVERY == 0:
             progress(f"{numbers.stop:,} / {members:,}")
+    async with db.unit_of_work():
+        await draw.spin(await _first(members, seed, now), principal=DEMO, now=now)
     return added
+
+
+async def _first(members: int, seed: int, now: datetime) -> list[int]:
+    """Who drew yesterday: the first of the people."""
+    who = [people.person(number, seed) for number in range(min(members, draw.DRAWN_YESTERDAY))]
+    return [known.member_id for known in await identity.resolve_many([_contact(person) for person in who], now=now)]
 
 
 async def _programme(now: datetime) -> None:

@@ -1,7 +1,9 @@
 """What a draw may promise: the law's eight cases at the fen, payment with chances, odds as published."""
 
+import hmac
 import secrets
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from tests.loyalty.draws.fair import document, nothing, prize
 CAP = 5_000_000
 
 
-def draw(*prizes: object, **more: object) -> NewDraw:
+def draw(*prizes: object, **more: Any) -> NewDraw:
     return NewDraw.model_validate(document(*prizes, nothing(1), **more))
 
 
@@ -115,5 +117,5 @@ def test_rolls_are_in_range_and_the_same_again(seed: bytes, total: int, nonce: s
 def test_numbers_of_an_incomplete_round_are_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
     # With a total just above half of the range, the upper part must never be folded down.
     total, answers = 2**63 + 1, iter([(2**64 - 1).to_bytes(8, "big") + bytes(24), (5).to_bytes(8, "big") + bytes(24)])
-    monkeypatch.setattr(proof.hmac, "digest", lambda *_args: next(answers))
+    monkeypatch.setattr(hmac, "digest", lambda *_args: next(answers))
     assert proof.roll(b"", code="c", day="d", serial=1, nonce="n", total=total) == 5

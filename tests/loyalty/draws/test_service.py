@@ -189,7 +189,7 @@ async def test_points_and_coupons_are_given_at_once_and_goods_once() -> None:
     assert [row["status"] for row in statuses] == ["given", "given", "owed", "waiting"]
     code = giving.code_of(goods.record_id)
     async with db.unit_of_work():
-        assert await giving.hand_over(code, principal=CLERK, now=NOW) == "none"
+        assert (await giving.hand_over(code, principal=CLERK, now=NOW)).code == "none"
     with pytest.raises(AlreadyHandedOver):
         async with db.unit_of_work():
             await giving.hand_over(code, principal=CLERK, now=NOW)
@@ -205,7 +205,7 @@ async def test_two_clerks_hand_over_once() -> None:
     async def hand() -> str:
         async with db.unit_of_work():
             try:
-                return await giving.hand_over(code, principal=CLERK, now=NOW)
+                return (await giving.hand_over(code, principal=CLERK, now=NOW)).code
             except AlreadyHandedOver:
                 return "already"
 

@@ -1,4 +1,7 @@
-"""`/openapi.json` and `/docs`: the contract, and a page to read and try it. Nothing comes from elsewhere."""
+"""Pages that need no login: `/docs` with the contract, `/draws` where anybody recomputes a day's draws.
+
+Nothing on them comes from elsewhere.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -7,13 +10,18 @@ from aiohttp import web
 
 from miniapp_api.contract import CONTRACT_PATH
 
-FOLDER: Final = Path(__file__).with_name("docs_page")
+HERE: Final = Path(__file__).parent
 FILES: Final = {
-    "/docs": ("index.html", "text/html"),
-    "/docs/page.css": ("page.css", "text/css"),
-    "/docs/page.js": ("page.js", "text/javascript"),
-    "/docs/try.js": ("try.js", "text/javascript"),
-    "/docs/words.js": ("words.js", "text/javascript"),
+    "/docs": ("docs_page/index.html", "text/html"),
+    "/docs/page.css": ("docs_page/page.css", "text/css"),
+    "/docs/page.js": ("docs_page/page.js", "text/javascript"),
+    "/docs/try.js": ("docs_page/try.js", "text/javascript"),
+    "/docs/words.js": ("docs_page/words.js", "text/javascript"),
+    "/draws": ("draws_page/index.html", "text/html"),
+    "/draws/page.css": ("draws_page/page.css", "text/css"),
+    "/draws/page.js": ("draws_page/page.js", "text/javascript"),
+    "/draws/proof.js": ("draws_page/proof.js", "text/javascript"),
+    "/draws/words.js": ("draws_page/words.js", "text/javascript"),
 }
 HEADERS: Final = {
     "Cache-Control": "no-cache",
@@ -26,8 +34,8 @@ HEADERS: Final = {
 
 
 def routes() -> list[web.RouteDef]:
-    """The contract and its page."""
-    served = [_file(path, FOLDER / name, content_type) for path, (name, content_type) in FILES.items()]
+    """The pages and the contract."""
+    served = [_file(path, HERE / name, content_type) for path, (name, content_type) in FILES.items()]
     return [*served, _file("/openapi.json", CONTRACT_PATH, "application/json")]
 
 
