@@ -1,6 +1,7 @@
 """Who an endpoint is for."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Audience(StrEnum):
@@ -10,3 +11,8 @@ class Audience(StrEnum):
     MEMBER = "member"
     STAFF = "staff"
     PARTNER = "partner"
+    CONSOLE = "console"
+
+
+STAFF: Final = frozenset({Audience.STAFF, Audience.CONSOLE})
+"""Whose endpoints take the session of a member of staff; the role decides what it opens."""

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from loyalty.errors import Forbidden, Invalid, NotFound, Refusal, TooMany, Unauthenticated
 from loyalty.inbox.service import KeyReused
 from loyalty.sessions.service import SessionEnded
-from miniapp_api.audience import Audience
+from miniapp_api.audience import STAFF, Audience
 from miniapp_api.endpoint import AnyEndpoint, Bytes, NoQuery, Redirect, Repeat
 from miniapp_api.endpoints import ENDPOINTS
 from miniapp_api.refusals import KeyMissing, NotJson, TooLarge, WrongMediaType
@@ -37,10 +37,15 @@ _TAGS: Final = {
         "伙伴系统 · Partner",
         "收银、商城等系统。 Tills, shops and other systems.",
     ),
+    Audience.CONSOLE: (
+        "控制台 · Console",
+        "运营、财务、审计在控制台做的事。 What marketers, finance and auditors do.",
+    ),
 }
 _SCHEME: Final = {
     Audience.MEMBER: "memberSession",
     Audience.STAFF: "staffSession",
+    Audience.CONSOLE: "staffSession",
     Audience.PARTNER: "partnerKey",
 }
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -233,9 +238,9 @@ def refusals_of(endpoint: AnyEndpoint) -> tuple[type[Refusal], ...]:
     edge: list[type[Refusal]] = [TooMany, Invalid]
     if endpoint.audience is not Audience.ANYONE:
         edge.append(Unauthenticated)
-    if endpoint.audience in {Audience.MEMBER, Audience.STAFF}:
+    if endpoint.audience in {Audience.MEMBER, *STAFF}:
         edge.append(SessionEnded)
-    if endpoint.audience in {Audience.STAFF, Audience.PARTNER}:
+    if endpoint.audience in {*STAFF, Audience.PARTNER}:
         edge.append(Forbidden)
     if endpoint.takes_body:
         edge += [NotJson, TooLarge, WrongMediaType]

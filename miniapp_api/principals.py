@@ -18,7 +18,7 @@ from loyalty.identity import queries as identity
 from loyalty.sessions.service import MemberSession, SessionEnded, StaffSession
 from loyalty.staff import queries as staff
 from miniapp_api import bursts
-from miniapp_api.audience import Audience
+from miniapp_api.audience import STAFF, Audience
 
 _BEARER: Final = re.compile(r"[Bb]earer ([A-Za-z0-9_.~+/=-]{16,200})")
 
@@ -44,7 +44,7 @@ async def caller_of(request: web.Request, audience: Audience) -> Caller:
     session = await bursts.session_of(token)
     if audience is Audience.MEMBER and isinstance(session, MemberSession):
         return Caller(MemberPrincipal(session.member_id), session.identity_id, session.locale)
-    if audience is Audience.STAFF and isinstance(session, StaffSession):
+    if audience in STAFF and isinstance(session, StaffSession):
         # Asked for again, because who may not be served (the person's own membership) stands with the staff row.
         return Caller(_present(await staff.principal(session.staff_id)))
     raise SessionEnded

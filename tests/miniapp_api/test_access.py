@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from loyalty.access import MATRIX, PARTNER_ACTIONS, Role
-from miniapp_api.audience import Audience
+from miniapp_api.audience import STAFF, Audience
 from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import ENDPOINTS
 from tests.miniapp_api.people import Answered, Api, new_member, new_partner, new_staff, new_store
@@ -20,18 +20,24 @@ async def ask(api: Api, endpoint: AnyEndpoint, token: str | None) -> Answered:
     return await api.by(token).call(endpoint.method, path, body)
 
 
+def _who_may(endpoint: AnyEndpoint) -> Role:
+    """The first role that may do what the row asks; a manager where the row is not for staff."""
+    return next((role for role, rights in MATRIX.items() if endpoint.action in rights), Role.MANAGER)
+
+
 @pytest.mark.parametrize("endpoint", GUARDED, ids=lambda endpoint: endpoint.name)
 async def test_only_its_audience_gets_in(api: Api, endpoint: AnyEndpoint) -> None:
     store = await new_store()
     tokens = {
         None: None,
         Audience.MEMBER: (await new_member()).token,
-        Audience.STAFF: (await new_staff(Role.MANAGER, store_id=store)).token,
+        Audience.STAFF: (await new_staff(_who_may(endpoint), store_id=store)).token,
         Audience.PARTNER: await new_partner(store),
     }
+    let_in = Audience.STAFF if endpoint.audience in STAFF else endpoint.audience
     for audience, token in tokens.items():
         answered = await ask(api, endpoint, token)
-        if audience is endpoint.audience:
+        if audience is let_in:
             assert answered.status not in {401, 403, 500}, answered.json
         else:
             assert answered.status == 401, (audience, answered.json)
@@ -41,7 +47,7 @@ async def test_only_its_audience_gets_in(api: Api, endpoint: AnyEndpoint) -> Non
 async def test_staff_get_in_by_the_matrix_alone(api: Api, role: Role) -> None:
     token = (await new_staff(role, store_id=await new_store())).token
     for endpoint in GUARDED:
-        if endpoint.audience is not Audience.STAFF:
+        if endpoint.audience not in STAFF:
             continue
         answered = await ask(api, endpoint, token)
         allowed = endpoint.action in MATRIX[role]
