@@ -9,12 +9,12 @@ from pydantic import Field
 from loyalty import codes
 from loyalty.access import Action, OtherStore, OwnMembership
 from loyalty.codes import CodeMistyped
-from loyalty.draws import giving, publishing, queries, service
+from loyalty.draws import giving, queries, service
 from loyalty.draws.giving import AlreadyHandedOver, WinUnknown
 from loyalty.draws.proof import NONCE_LENGTH_MAX
-from loyalty.draws.publishing import DrawChanged, DrawFrozen, DrawTooLate, DrawUnknown, PrizeOverCap, PrizeUnknown
+from loyalty.draws.publishing import DrawUnknown
 from loyalty.draws.queries import DrawView, Win
-from loyalty.draws.rules import NewDraw, Prize
+from loyalty.draws.rules import Prize
 from loyalty.draws.service import DayLimit, DrawClosed, DrawRequest, NoChance, NotForStaff, TotalLimit
 from loyalty.errors import NotFound
 from loyalty.ledger.service import NotEnough
@@ -164,25 +164,6 @@ class HandedOverPrize:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenDraw:
-    """A draw as its makers see it; publishing names the fingerprint that was read."""
-
-    code: str
-    status: str
-    fingerprint: str
-    created_by: str
-    created_at: datetime
-    published_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenDraws:
-    """All draws, newest first."""
-
-    items: tuple[WrittenDraw, ...]
-
-
 class Draw(Body):
     """Draw once; `nonce` is the member's own share in the randomness, any visible characters."""
 
@@ -193,16 +174,6 @@ class Handing(Body):
     """The winner's code."""
 
     code: Annotated[str, Field(min_length=1, max_length=codes.TYPED_LENGTH_MAX)]
-
-
-class DrawDocument(NewDraw, Body):
-    """The draw: prizes with weights, worth and stock, chances, organiser and claim rules."""
-
-
-class Publishing(Body):
-    """Which draft is meant."""
-
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class WinQuery(Query):
@@ -272,27 +243,6 @@ async def hand_over_prize(call: Call[Handing, NoQuery]) -> HandedOverPrize:
     return HandedOverPrize(prize.code, _in(prize.name, call.locale))
 
 
-async def list_written_draws(call: Call[NoBody, NoQuery]) -> WrittenDraws:
-    """Every draw, whatever its state."""
-    return WrittenDraws(items=tuple(_written(draw) for draw in await queries.every()))
-
-
-async def draft_draw(call: Call[DrawDocument, NoQuery]) -> WrittenDraw:
-    """Write a draft; the answer's fingerprint is what `publish` names."""
-    return _written(await publishing.draft(call.body, principal=call.staff, now=call.now))
-
-
-async def publish_draw(call: Call[Publishing, NoQuery]) -> WrittenDraw:
-    """Freeze a draft and open it to members."""
-    done = await publishing.publish(call.path["draw"], call.body.fingerprint, principal=call.staff, now=call.now)
-    return _written(done)
-
-
-async def withdraw_draw(call: Call[NoBody, NoQuery]) -> WrittenDraw:
-    """Take back a draw that has not begun."""
-    return _written(await publishing.withdraw(call.path["draw"], principal=call.staff, now=call.now))
-
-
 async def _published(code: str) -> DrawView:
     found = await queries.find(code)
     if found is None or found.status != "published":
@@ -335,12 +285,6 @@ def _win(win: Win, locale: Locale) -> MyWin:
         at=win.at,
         handed_over_at=win.handed_over_at,
         receipt=Receipt(win.day, win.serial, win.nonce, win.link),
-    )
-
-
-def _written(found: DrawView) -> WrittenDraw:
-    return WrittenDraw(
-        found.code, found.status, found.fingerprint, found.created_by, found.created_at, found.published_at
     )
 
 
@@ -414,54 +358,5 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         repeat=Repeat.KEYED,
         refusals=(CodeMistyped, WinUnknown, AlreadyHandedOver, OtherStore, OwnMembership),
         summary=Summary("凭码发放奖品", "Hand a prize over"),
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/console/draws",
-        run=list_written_draws,
-        audience=Audience.CONSOLE,
-        action=Action.CAMPAIGN_READ,
-        result=WrittenDraws,
-        summary=Summary("全部抽奖", "All draws"),
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/console/draws",
-        run=draft_draw,
-        audience=Audience.CONSOLE,
-        action=Action.CAMPAIGN_EDIT,
-        body=DrawDocument,
-        result=WrittenDraw,
-        status=201,
-        rate=Rate.WRITE,
-        repeat=Repeat.KEYED,
-        refusals=(DrawFrozen, PrizeOverCap, PrizeUnknown),
-        summary=Summary("写抽奖草稿", "Write a draft of a draw"),
-    ),
-    Endpoint(
-        method="POST",
-        path="/v1/console/draws/{draw}/publication",
-        run=publish_draw,
-        audience=Audience.CONSOLE,
-        action=Action.CAMPAIGN_EDIT,
-        body=Publishing,
-        result=WrittenDraw,
-        status=201,
-        rate=Rate.WRITE,
-        repeat=Repeat.KEYED,
-        refusals=(DrawUnknown, DrawFrozen, DrawChanged, DrawTooLate),
-        summary=Summary("发布抽奖，规则从此冻结", "Publish a draw; its rules are frozen from then on"),
-    ),
-    Endpoint(
-        method="DELETE",
-        path="/v1/console/draws/{draw}",
-        run=withdraw_draw,
-        audience=Audience.CONSOLE,
-        action=Action.CAMPAIGN_EDIT,
-        result=WrittenDraw,
-        rate=Rate.WRITE,
-        repeat=Repeat.KEYED,
-        refusals=(DrawUnknown, DrawFrozen),
-        summary=Summary("开始前撤回抽奖", "Withdraw a draw before it starts"),
     ),
 )

@@ -66,7 +66,7 @@ def test_every_event_has_a_past_tense_name_of_its_own() -> None:
     for name, kind in events.EVENTS.items():
         noun, _dot, verb = name.partition(".")
         assert noun, kind
-        assert any(word.endswith(("ed", "left", "spent", "undone")) for word in verb.split("_")), (
+        assert any(word.endswith(("ed", "left", "spent", "undone", "drawn")) for word in verb.split("_")), (
             f"{name}: an event is a fact, it has happened"
         )
 
