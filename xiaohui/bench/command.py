@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from rich.console import Console
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from loyalty import clock, db, vault
 from loyalty.config import Settings
-from xiaohui.bench import ledger, members, prepared, stage
+from xiaohui.bench import ledger, members, prepared, processor, stage
 from xiaohui.bench.load import Report
 from xiaohui.bench.stage import Stage
 
@@ -37,12 +37,12 @@ class Run:
 
     seconds: float
     connections: int
+    processes: int = 1
 
 
-def measure(settings: Settings, *, what: str, seconds: float, connections: int, as_json: bool) -> int:
+def measure(settings: Settings, run: Run, *, what: str, as_json: bool) -> int:
     """Measure `what`; 1 when an answer was wrong. A figure below what was asked is said and fails nothing:
     it depends on the machine and on who else uses it."""
-    run = Run(seconds, connections)
     with stage.servers(settings) as ready, stage.folder() as where:
         at = asyncio.run(stage.create_database(ready, where))
         try:
@@ -69,23 +69,34 @@ def _measure(at: Stage, what: str, run: Run) -> Results:
 
 def _echo(at: Stage, run: Run, results: Results) -> None:
     port = stage.free_port()
-    body = b"x" * 600
-    with stage.processes(["xiaohui.bench.echo", str(port)], port, 1, dict(_environment(at, port))):
-        requests = [prepared.http("POST", "/echo", body=body)]
+    requests = [prepared.http("POST", "/echo", body=b"x" * 600)]
+    with stage.processes(["xiaohui.bench.echo"], port, run.processes, _environment(at, port)) as measured:
         stage.drive(at.folder, port, requests, connections=run.connections, seconds=WARM_UP_S, repeat=True)
-        report = stage.drive(at.folder, port, requests, connections=run.connections, seconds=run.seconds, repeat=True)
+        report = _driven(at, port, run, requests, measured, repeat=True)
     results.reports["echo"] = asdict(report)
 
 
-def _product(at: Stage, run: Run, requests: Sequence[bytes], *, repeat: bool, processes: int = 1) -> Report:
+def _product(at: Stage, run: Run, requests: Sequence[bytes], *, repeat: bool) -> Report:
     """One run of the product. After a second of warming up the planner's statistics are refreshed, which autovacuum
     does within a minute of any installation; plans made for empty tables would be measured otherwise."""
     port = stage.free_port()
     warm, rest = (requests, requests) if repeat else (requests[: len(requests) // 5], requests[len(requests) // 5 :])
-    with stage.processes(["xiaohui.bench.server"], port, processes, _environment(at, port)):
+    with stage.processes(["xiaohui.bench.server"], port, run.processes, _environment(at, port)) as measured:
         stage.drive(at.folder, port, warm, connections=run.connections, seconds=WARM_UP_S, repeat=repeat)
         asyncio.run(_with(at, db.execute("ANALYZE")))
-        return stage.drive(at.folder, port, rest, connections=run.connections, seconds=run.seconds, repeat=repeat)
+        return _driven(at, port, run, rest, measured, repeat=repeat)
+
+
+def _driven(at: Stage, port: int, run: Run, requests: Sequence[bytes], measured: list[int], *, repeat: bool) -> Report:
+    """Drive what answers on `port`, and say what a request cost the measured processes and the database."""
+    sessions = asyncio.run(_with(at, processor.database_sessions()))
+    before, database_before = processor.spent(measured), processor.spent(sessions)
+    report = stage.drive(at.folder, port, requests, connections=run.connections, seconds=run.seconds, repeat=repeat)
+    return replace(
+        report,
+        cpu_us=processor.microseconds_each(before, processor.spent(measured), report.requests),
+        database_cpu_us=processor.microseconds_each(database_before, processor.spent(sessions), report.requests),
+    )
 
 
 def _environment(at: Stage, port: int) -> dict[str, str]:
@@ -163,11 +174,11 @@ async def _with(at: Stage, work: Any) -> Any:
 
 
 def _show(results: Results, run: Run, *, as_json: bool) -> None:
-    document = {"connections": run.connections, "seconds": run.seconds, **asdict(results)}
+    document = {**asdict(run), **asdict(results)}
     if as_json:
         print(json.dumps(document, ensure_ascii=False, indent=2))  # noqa: T201 - the command's output
         return
-    table = Table("", "次/秒 · per s", "p50 ms", "p99 ms", "比例 · ratio", "要求 · asked")
+    table = Table("", "次/秒 · per s", "p50 ms", "p99 ms", "处理器 µs · CPU µs", "比例 · ratio", "要求 · asked")
     for name, report in results.reports.items():
         asked = ASKED.get(name)
         rate = report.get("per_second", report.get("batched_per_second", 0.0))
@@ -176,6 +187,7 @@ def _show(results: Results, run: Run, *, as_json: bool) -> None:
             f"{rate:,.0f}",
             str(report.get("p50_ms", "")),
             str(report.get("p99_ms", "")),
+            " + ".join(f"{report[part]:.0f}" for part in ("cpu_us", "database_cpu_us") if report.get(part)),
             f"{results.ratios[name]:.2f}" if name in results.ratios else "1.00",
             f"≥ {asked}" if asked else "",
         )

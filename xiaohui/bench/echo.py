@@ -1,6 +1,7 @@
-"""The yardstick: a bare aiohttp application that answers a POST with its body. `python -m xiaohui.bench.echo PORT`."""
+"""The yardstick, a bare aiohttp application that answers a POST with its body: `python -m xiaohui.bench.echo`, with
+`PORT` in its environment. Several such processes share the port."""
 
-import sys
+import os
 
 import uvloop
 from aiohttp import web
@@ -26,4 +27,11 @@ def create() -> web.Application:
 
 if __name__ == "__main__":
     uvloop.install()
-    web.run_app(create(), host="127.0.0.1", port=int(sys.argv[1]), access_log=None, print=lambda *_: None)
+    web.run_app(
+        create(),
+        host="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        reuse_port=True,
+        access_log=None,
+        print=lambda *_: None,
+    )

@@ -26,7 +26,11 @@ OVERTIME_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one run saw; latencies in milliseconds. `exhausted` when prepared requests ran out before time."""
+    """What one run saw; latencies in milliseconds. `exhausted` when prepared requests ran out before time.
+
+    `cpu_us` and `database_cpu_us` are the processor time per request of the measured processes and of their
+    sessions in PostgreSQL; None where the machine does not tell.
+    """
 
     requests: int
     seconds: float
@@ -37,6 +41,8 @@ class Report:
     statuses: dict[str, int]
     failed: int
     exhausted: bool
+    cpu_us: float | None = None
+    database_cpu_us: float | None = None
 
 
 def write_requests(path: Path, requests: Sequence[bytes]) -> None:

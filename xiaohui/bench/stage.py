@@ -93,13 +93,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def processes(arguments: Sequence[str], port: int, count: int, environment: dict[str, str]) -> Iterator[None]:
-    """`count` Python processes answering on `port`, ended afterwards."""
+def processes(arguments: Sequence[str], port: int, count: int, environment: dict[str, str]) -> Iterator[list[int]]:
+    """`count` Python processes answering on `port`, ended afterwards; their ids."""
     command = [sys.executable, "-m", *arguments]
     running = [subprocess.Popen(command, env=environment) for _ in range(count)]
     try:
         _wait(port, running)
-        yield
+        yield [process.pid for process in running]
     finally:
         for process in running:
             process.terminate()
