@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.channel import Malformed
-from bot.wx_xml import cdata, parse, render
+from bot.wx_xml import _flat, _parsed, cdata, parse, render
 
 REFUSED = {
     "doctype": b'<!DOCTYPE xml [<!ENTITY x "y">]><xml><A>&x;</A></xml>',
@@ -45,6 +45,39 @@ def test_text_is_kept_to_the_character() -> None:
 def test_nested_lists_become_lists_and_single_entries_do_not() -> None:
     body = b"<xml><A><L><item><x>1</x></item><item><x>2</x></item></L></A><B><L><x>3</x></L></B></xml>"
     assert parse(body) == {"A": {"L": {"item": [{"x": "1"}, {"x": "2"}]}}, "B": {"L": {"x": "3"}}}
+
+
+FLAT_PIECES = st.lists(
+    st.sampled_from(
+        [
+            *("<xml>", "</xml>", "<A>", "</A>", "<B_1>", "</B_1>", "<1>", "</1>", "<é>", "</é>", "<A/>", "<A b='c'>"),
+            *("<![CDATA[", "]]>", "]", "[", "&amp;", "&", "<", ">", " ", "\n", "\r", "\t", "\x0b", "\x00", "\x85"),
+            *("\u2028", "\ufeff", "\ufffe", "\uffff", "\ud7ff", "\ue000", "签到", "👨‍👩‍👧", "12", "<!---->", "<?a?>"),
+        ]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@given(
+    st.one_of(
+        FLAT_PIECES,
+        FLAT_PIECES.map(lambda inside: f"<xml>{inside}</xml>"),
+        FLAT_PIECES.map(lambda inside: f"<xml><A>{inside}</A></xml>"),
+        FLAT_PIECES.map(lambda inside: f"<xml><A><![CDATA[{inside}]]></A>\n<B>1</B></xml>"),
+        st.text().map(lambda inside: f"<xml><A><![CDATA[{inside}]]></A></xml>"),
+        st.text().map(lambda inside: f"<xml>{inside}<A>1</A></xml>"),
+    )
+)
+def test_the_pattern_reads_what_the_parser_reads_or_leaves_it_alone(text: str) -> None:
+    flat = _flat(text)
+    if flat:
+        assert flat == _parsed(text)
+
+
+def test_genuine_pushes_are_flat() -> None:
+    push = "<xml><ToUserName><![CDATA[gh_1]]></ToUserName>\n <CreateTime>1</CreateTime>\n</xml>"
+    assert _flat(push) == {"ToUserName": "gh_1", "CreateTime": "1"}
 
 
 @given(st.text())
