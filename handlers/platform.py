@@ -14,7 +14,6 @@ from handlers.messages import (
     SendOutcome,
     SendReport,
     StaffChanged,
-    Unhandled,
 )
 from loyalty import db
 from loyalty.access import SystemPrincipal
@@ -23,7 +22,6 @@ from loyalty.identity import queries as identity_read
 from loyalty.identity import service as identity
 from loyalty.identity.queries import Known
 from loyalty.identity.service import Contact
-from loyalty.inbox import service as inbox
 from loyalty.members import service as members
 from loyalty.outbox import service as outbox
 from loyalty.program import queries as program
@@ -38,10 +36,7 @@ _CODE_LENGTH_MAX: Final = 40
 
 
 async def unhandled(inbound: Inbound, now: datetime) -> Reply:
-    """Keep it, so that nothing a platform told us is lost."""
-    if isinstance(inbound.content, Unhandled):
-        source = f"{inbound.sender.channel}/{inbound.sender.account}"
-        await inbox.keep_fields(source, inbound.key, inbound.content.fields)
+    """Say nothing; the inbox keeps what it said, so that nothing a platform told us is lost."""
     return SILENT
 
 

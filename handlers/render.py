@@ -27,6 +27,7 @@ FOLDER: Final = Path(__file__).resolve().parents[1] / "templates"
 
 _BUTTON: Final = re.compile(r"^\[(?P<text>[^\]]+)\]\((?P<key>\S*)\)$")
 _ROW: Final = re.compile(r"^- (?P<label>[^:：]+)[:：]\s*(?P<value>.*)$")
+_GAP: Final = re.compile(r"\n{3,}")
 _INSTANT: Final = timedelta(microseconds=1)
 
 
@@ -41,6 +42,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals.clear()  # templates need none of Jinja's functions, and every reply would copy them
     made.filters["yuan"] = yuan
     made.filters["spaced"] = spaced
     made.filters["line"] = _line
@@ -83,11 +85,11 @@ def parse(text: str, *, task_id: str | None = None) -> Reply:
             title = line[2:].strip()
         elif title is not None and (row := _ROW.match(line)):
             rows.append(CardRow(row["label"].strip(), row["value"].strip()))
-        elif button := _BUTTON.match(line.strip()):
+        elif "](" in line and (button := _BUTTON.match(line.strip())):
             buttons.append(_button(button["text"], button["key"]))
         else:
             kept.append(line.rstrip())
-    body = re.sub(r"\n{3,}", "\n\n", "\n".join(kept).strip())
+    body = _GAP.sub("\n\n", "\n".join(kept).strip())
     if title is None:
         return Reply(text=body, buttons=tuple(buttons))
     return Reply(buttons=tuple(buttons), card=Card(title=title, rows=tuple(rows), body=body, task_id=task_id))

@@ -1,4 +1,4 @@
-"""From a neutral message to a reply: reserve, recognise who speaks, pick the conversation, keep the answer.
+"""From a neutral message to a reply: look in the inbox, recognise who speaks, pick the conversation, keep the answer.
 
 One unit of work holds all of it. Messages of a conversation that sees bursts share units of work
 (`loyalty/group_commit.py`); a refusal undoes its own effects and is an answer like any other, so a
@@ -65,16 +65,12 @@ class Router:
     def __init__(self) -> None:
         self._bursts: dict[tuple[str, str], GroupCommit[Inbound, Answer]] = {}
 
-    async def dispatch(self, inbound: Inbound) -> Answer:
+    def dispatch(self, inbound: Inbound) -> Awaitable[Answer]:
         """Answer one message, once: a repeat of its key gets the first answer again."""
         name = route_of(inbound)
         if name in routes.BURSTS and inbound.sender.kind is SenderKind.MEMBER:
-            try:
-                return await self._burst(inbound, name).submit(inbound)
-            except Refusal:
-                # Alone, a refusal is undone to its savepoint and answered.
-                return await db.retried(lambda: self._alone(inbound, name))
-        return await db.retried(lambda: self._alone(inbound, name))
+            return self._burst(inbound, name).submit(inbound)
+        return _alone(inbound, name)
 
     async def drain(self) -> None:
         """Wait for shared units of work that are under way."""
@@ -88,15 +84,20 @@ class Router:
             async def work(batch: Sequence[Inbound]) -> Sequence[Answer]:
                 return await _answered(batch, lambda firsts, now: _members(firsts, name, now))
 
-            self._bursts[at] = GroupCommit(work)
+            # Alone, a refusal is undone to its savepoint and answered.
+            self._bursts[at] = GroupCommit(work, alone=lambda refused: _alone(refused, name))
         return self._bursts[at]
 
-    async def _alone(self, inbound: Inbound, name: str) -> Answer:
-        async def speak(firsts: Sequence[Inbound], now: datetime) -> Sequence[Reply]:
-            return [await _one(message, name, now) for message in firsts]
 
+async def _alone(inbound: Inbound, name: str) -> Answer:
+    async def speak(firsts: Sequence[Inbound], now: datetime) -> Sequence[Reply]:
+        return [await _one(message, name, now) for message in firsts]
+
+    async def work() -> Answer:
         async with db.unit_of_work():
             return (await _answered([inbound], speak))[0]
+
+    return await db.retried(work)
 
 
 def source_of(inbound: Inbound) -> str:
@@ -109,13 +110,11 @@ async def _answered(
 ) -> list[Answer]:
     now = clock.now()
     source = source_of(batch[0])
-    deliveries = [inbox.Delivery(key=message.key, kind=_kind(message.content)) for message in batch]
-    reservations = await inbox.reserve_many(source, deliveries, now=now)
+    reservations = await inbox.look_up(source, [message.key for message in batch])
     firsts = [m for m, reserved in zip(batch, reservations, strict=True) if isinstance(reserved, inbox.First)]
     replies = dict(zip((m.key for m in firsts), await speak(firsts, now) if firsts else [], strict=True))
-    await inbox.keep_answers(
-        source, {key: stored_reply.to_json(reply, place=f"{source}/{key}") for key, reply in replies.items()}
-    )
+    kept = [(_delivery(m), stored_reply.to_json(replies[m.key], place=f"{source}/{m.key}")) for m in firsts]
+    await inbox.file(source, kept, now=now)
     return [
         _answer(replies.get(message.key), reserved, place=f"{source}/{message.key}")
         for message, reserved in zip(batch, reservations, strict=True)
@@ -294,5 +293,8 @@ def _rest(inbound: Inbound) -> str:
             return ""
 
 
-def _kind(content: Content) -> str:
-    return content.kind[:40] if isinstance(content, Unhandled) else EVENT_ROUTES.get(type(content), "message")
+def _delivery(message: Inbound) -> inbox.Delivery:
+    content = message.content
+    if isinstance(content, Unhandled):
+        return inbox.Delivery(message.key, content.kind[:40], content.fields)
+    return inbox.Delivery(message.key, EVENT_ROUTES.get(type(content), "message"))

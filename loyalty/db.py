@@ -85,7 +85,11 @@ class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
         return ""
 
 
-_open: ContextVar[bool] = ContextVar("unit_of_work_open", default=False)
+class Overtaken(Exception):
+    """Another unit of work was faster with the very same thing: done again, this one will see what that one did."""
+
+
+_open: ContextVar[asyncpg.Connection | None] = ContextVar("unit_of_work_open", default=None)
 
 
 def tortoise_config(database_url: str, *, pool_size: int = POOL_SIZE_DEFAULT) -> dict[str, Any]:
@@ -141,33 +145,34 @@ async def disconnect() -> None:
 
 def in_unit_of_work() -> bool:
     """True inside `unit_of_work`; network clients refuse to run there."""
-    return _open.get()
+    return _open.get() is not None
 
 
 @asynccontextmanager
 async def unit_of_work() -> AsyncIterator[None]:
     """One transaction per message, request, job or batch, opened at the edge and never by a verb."""
-    ensure(not _open.get(), "units of work do not nest: verbs never open one")
-    token = _open.set(True)
+    ensure(not in_unit_of_work(), "units of work do not nest: verbs never open one")
     rung = bell.collect()
-    try:
-        async with in_transaction(CONNECTION):
+    async with in_transaction(CONNECTION) as transaction:
+        # Raw statements go straight to its connection; the ORM's own way there takes a lock each time.
+        token = _open.set(transaction.acquire_connection().connection)
+        try:
             yield
-    finally:
-        _open.reset(token)
+        finally:
+            _open.reset(token)
     bell.sound(rung)
 
 
 @asynccontextmanager
 async def attempt() -> AsyncIterator[None]:
     """A savepoint inside the unit of work: what fails in it is undone, the rest stays usable."""
-    ensure(_open.get(), "attempts happen inside a unit of work")
+    ensure(in_unit_of_work(), "attempts happen inside a unit of work")
     async with in_transaction(CONNECTION):
         yield
 
 
 async def retried(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run `work`, which opens its own unit of work, again when PostgreSQL broke a deadlock or serialisation tie.
+    """Run `work`, which opens its own unit of work, again when it was overtaken or PostgreSQL broke a tie.
 
     Raises:
         the last error after `RETRIES_MAX` tries.
@@ -175,7 +180,7 @@ async def retried(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     for _ in range(RETRIES_MAX - 1):
         try:
             return await work()
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, Overtaken):
             continue
     return await work()
 
@@ -194,9 +199,20 @@ def _client() -> AsyncpgDBClient:
 
 
 async def fetch(sql: str, *args: object) -> Sequence[Row]:
-    """All rows of one statement, in the unit of work when one is open."""
-    async with _client().acquire_connection() as connection:
-        rows: Sequence[Row] = await _translated(connection.fetch(sql, *args))
+    """All rows of one statement, in the unit of work when one is open.
+
+    Raises:
+        IntegrityError: a constraint refused it, see `constraint_of`.
+    """
+    rows: Sequence[Row]
+    try:
+        if (opened := _open.get()) is not None:
+            rows = await opened.fetch(sql, *args)
+        else:
+            async with _client().acquire_connection() as connection:
+                rows = await connection.fetch(sql, *args)
+    except asyncpg.IntegrityConstraintViolationError as broken:
+        raise IntegrityError(broken) from broken
     return rows
 
 
@@ -213,18 +229,21 @@ async def fetch_value(sql: str, *args: object) -> Any:
 
 
 async def execute(sql: str, *args: object) -> int:
-    """Run one statement; the number of rows it touched."""
-    async with _client().acquire_connection() as connection:
-        status: str = await _translated(connection.execute(sql, *args))
-    tail = status.rsplit(" ", 1)[-1]
-    return int(tail) if tail.isdigit() else 0
+    """Run one statement; the number of rows it touched.
 
-
-async def _translated(call: Coroutine[Any, Any, T]) -> T:
+    Raises:
+        IntegrityError: a constraint refused it, see `constraint_of`.
+    """
     try:
-        return await call
+        if (opened := _open.get()) is not None:
+            status: str = await opened.execute(sql, *args)
+        else:
+            async with _client().acquire_connection() as connection:
+                status = await connection.execute(sql, *args)
     except asyncpg.IntegrityConstraintViolationError as broken:
         raise IntegrityError(broken) from broken
+    tail = status.rsplit(" ", 1)[-1]
+    return int(tail) if tail.isdigit() else 0
 
 
 def constraint_of(error: IntegrityError) -> str:

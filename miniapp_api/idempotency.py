@@ -56,13 +56,13 @@ async def first_answer(claim: Claimed, *, now: datetime) -> Answer | None:
     Raises:
         inbox.KeyReused: the key belongs to another request.
     """
-    reservation = await inbox.reserve(SOURCE, claim.name, kind=claim.operation, fingerprint=None, now=now)
+    reservation = await inbox.reserve(SOURCE, claim.name, kind=claim.operation, now=now)
     return None if isinstance(reservation, inbox.First) else opened(claim, reservation.answer)
 
 
 async def keep(claim: Claimed, answer: Answer) -> None:
     """Store the answer that every repeat will get."""
-    await inbox.keep_answers(SOURCE, {claim.name: sealed(claim, answer)})
+    await inbox.keep_answer(SOURCE, claim.name, sealed(claim, answer))
 
 
 def sealed(claim: Claimed, answer: Answer) -> dict[str, object]:

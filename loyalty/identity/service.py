@@ -188,7 +188,7 @@ def _in_order(senders: Sequence[Contact], known: Mapping[Place, _Known], created
     people = []
     for sender in senders:
         person = known[sender.place].person
-        people.append(replace(person, is_new=sender.place in fresh))
+        people.append(replace(person, is_new=True) if sender.place in fresh else person)
         fresh.discard(sender.place)
     return people
 

@@ -10,11 +10,10 @@ class InboxEntry(Model):
     id = fields.BigIntField(primary_key=True)
     source = fields.CharField(max_length=80)
     key = fields.CharField(max_length=200)
-    fingerprint = fields.BinaryField(null=True)
     kind = fields.CharField(max_length=40)
     answer: fields.JSONField[object] = fields.JSONField(null=True)
     fields_kept: fields.JSONField[dict[str, str]] = fields.JSONField(null=True)
-    received_at = fields.DatetimeField(db_index=True)
+    received_at = fields.DatetimeField()
 
     class Meta:
         table = "inbox"

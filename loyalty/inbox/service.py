@@ -1,8 +1,11 @@
-"""Reservation of what comes in: the first delivery of a key does the work, a repeat gets its answer.
+"""What comes in is worked on once: the first delivery of a key does the work, a repeat gets its answer.
 
-The unique row is the reservation. A second delivery that arrives while the first is still at work waits
-on the unique index for the first transaction: if that commits, it reads the stored answer; if that rolls
-back, it becomes the first.
+The unique row is the guard, written in the unit of work that does the work. There are two ways to it:
+
+- `reserve` writes the row first. A second delivery that arrives while the first is still at work waits on the
+  unique index: if the first commits, it reads the stored answer; if that rolls back, it becomes the first.
+- `look_up` and `file`, for doors that answer many deliveries at a time, write row and answer at once, when the
+  work is done. Who files second undoes its own work and, trying again, looks up the first one's answer.
 """
 
 import hashlib
@@ -19,17 +22,20 @@ from loyalty.errors import Conflict
 KEY_LENGTH_MAX: Final = 200
 
 _RESERVE = """
-INSERT INTO inbox (source, key, fingerprint, kind, received_at)
-SELECT $1, key, fingerprint, kind, $5
-FROM unnest($2::text[], $3::bytea[], $4::text[]) AS given(key, fingerprint, kind)
+INSERT INTO inbox (source, key, kind, received_at) VALUES ($1, $2, $3, $4) ON CONFLICT (source, key) DO NOTHING
+"""
+_FILE = """
+INSERT INTO inbox (source, key, kind, answer, fields_kept, received_at)
+SELECT $1, key, kind, answer::jsonb, fields_kept::jsonb, $6
+FROM unnest($2::text[], $3::text[], $4::text[], $5::text[]) AS given(key, kind, answer, fields_kept)
 ORDER BY key
 ON CONFLICT (source, key) DO NOTHING
-RETURNING key
 """
-_KEEP = """
-UPDATE inbox SET answer = given.answer::jsonb
-FROM unnest($2::text[], $3::text[]) AS given(key, answer)
-WHERE inbox.source = $1 AND inbox.key = given.key
+# Rows come in the order of their ids, so that the oldest ones need no index of their own.
+_FORGET = """
+DELETE FROM inbox WHERE id IN (
+    SELECT id FROM (SELECT id, received_at FROM inbox ORDER BY id LIMIT $2) AS oldest WHERE received_at < $1
+)
 """
 
 
@@ -41,11 +47,11 @@ class KeyReused(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Something that came in; `fingerprint` tells an honest repeat from another request under the same key."""
+    """Something that came in; `fields` is what a push said that nobody handles, so that nothing we are told is lost."""
 
     key: str
     kind: str
-    fingerprint: bytes | None = None
+    fields: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,60 +70,63 @@ Reservation = First | Repeat
 FIRST: Final = First()
 
 
-async def reserve_many(source: str, deliveries: Sequence[Delivery], *, now: datetime) -> list[Reservation]:
-    """One reservation per delivery, in order; a key that stands twice in the batch is first once.
+async def reserve(source: str, key: str, *, kind: str, now: datetime) -> Reservation:
+    """Take the key, or read the answer of who took it before; `keep_answer` ends the work of the first."""
+    if await db.execute(_RESERVE, source, _fitting(key), kind, now):
+        return FIRST
+    return Repeat((await _answers(source, [key])).get(_fitting(key)))
+
+
+async def keep_answer(source: str, key: str, answer: object) -> None:
+    """Store what the first delivery of a reserved key was answered, in the unit of work that did the work."""
+    await db.execute(
+        "UPDATE inbox SET answer = $3::jsonb WHERE source = $1 AND key = $2",
+        source,
+        _fitting(key),
+        orjson.dumps(answer).decode(),
+    )
+
+
+async def look_up(source: str, keys: Sequence[str]) -> list[Reservation]:
+    """What is known of each key, in order, and nothing is taken yet: end the work of the first ones with `file`.
+
+    A key that stands twice is first once; the other one is a repeat whose answer is not there yet.
+    """
+    known = await _answers(source, keys)
+    unseen = {_fitting(key) for key in keys} - known.keys()
+    found: list[Reservation] = []
+    for key in map(_fitting, keys):
+        found.append(FIRST if key in unseen else Repeat(known.get(key)))
+        unseen.discard(key)
+    return found
+
+
+async def file(source: str, answered: Sequence[tuple[Delivery, object]], *, now: datetime) -> None:
+    """Store first deliveries with their answers, in the unit of work that did the work.
 
     Raises:
-        KeyReused: a key is known with another fingerprint.
+        Overtaken: another unit of work filed one of them meanwhile. This one is undone and done again.
     """
-    keys = [_fitting(delivery.key) for delivery in deliveries]
-    unique = dict(zip(keys, deliveries, strict=True))
-    won = {
-        row["key"]
-        for row in await db.fetch(
-            _RESERVE,
-            source,
-            list(unique),
-            [d.fingerprint for d in unique.values()],
-            [d.kind for d in unique.values()],
-            now,
-        )
-    }
-    known = await _answers(source, [key for key in unique if key not in won], unique)
-    reservations: list[Reservation] = []
-    for key in keys:
-        reservations.append(FIRST if key in won else Repeat(known.get(key)))
-        won.discard(key)
-    return reservations
-
-
-async def _answers(source: str, keys: Sequence[str], asked: Mapping[str, Delivery]) -> Mapping[str, Any]:
-    if not keys:
-        return {}
-    rows = await db.fetch(
-        "SELECT key, fingerprint, answer FROM inbox WHERE source = $1 AND key = ANY($2)", source, keys
+    if not answered:
+        return
+    filed = await db.execute(
+        _FILE,
+        source,
+        [_fitting(delivery.key) for delivery, _ in answered],
+        [delivery.kind for delivery, _ in answered],
+        [orjson.dumps(answer).decode() for _, answer in answered],
+        [None if delivery.fields is None else orjson.dumps(dict(delivery.fields)).decode() for delivery, _ in answered],
+        now,
     )
-    for row in rows:
-        fingerprint = asked[row["key"]].fingerprint
-        if fingerprint is not None and row["fingerprint"] is not None and row["fingerprint"] != fingerprint:
-            raise KeyReused(key=row["key"])
+    if filed < len(answered):
+        raise db.Overtaken
+
+
+async def _answers(source: str, keys: Sequence[str]) -> dict[str, Any]:
+    rows = await db.fetch(
+        "SELECT key, answer FROM inbox WHERE source = $1 AND key = ANY($2)", source, [_fitting(key) for key in keys]
+    )
     return {row["key"]: None if row["answer"] is None else orjson.loads(row["answer"]) for row in rows}
-
-
-async def reserve(source: str, key: str, *, kind: str, fingerprint: bytes | None, now: datetime) -> Reservation:
-    """`reserve_many` of one."""
-    return (await reserve_many(source, [Delivery(key=key, kind=kind, fingerprint=fingerprint)], now=now))[0]
-
-
-async def keep_answers(source: str, answers: Mapping[str, object]) -> None:
-    """Store what each first delivery was answered, in the unit of work that did the work."""
-    if answers:
-        await db.execute(
-            _KEEP,
-            source,
-            [_fitting(key) for key in answers],
-            [orjson.dumps(answer).decode() for answer in answers.values()],
-        )
 
 
 async def amend_answer(source: str, key: str, more: Mapping[str, object]) -> None:
@@ -130,23 +139,9 @@ async def amend_answer(source: str, key: str, more: Mapping[str, object]) -> Non
     )
 
 
-async def keep_fields(source: str, key: str, fields: Mapping[str, str]) -> None:
-    """Store what an unhandled push said, so that nothing a platform told us is lost."""
-    await db.execute(
-        "UPDATE inbox SET fields_kept = $3::jsonb WHERE source = $1 AND key = $2",
-        source,
-        _fitting(key),
-        orjson.dumps(dict(fields)).decode(),
-    )
-
-
 async def forget_before(moment: datetime, *, batch_max: int) -> int:
     """Drop entries older than `moment`, at most `batch_max`; how many went."""
-    return await db.execute(
-        "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE received_at < $1 ORDER BY received_at LIMIT $2)",
-        moment,
-        batch_max,
-    )
+    return await db.execute(_FORGET, moment, batch_max)
 
 
 def _fitting(key: str) -> str:

@@ -186,12 +186,11 @@ async def claim_coupon(call: Call[Claim, NoQuery]) -> Answer:
 async def claim_together(batch: Sequence[Asked]) -> list[Answer | inbox.KeyReused]:
     """Answer each claim: repeats with their first answer, the others by one `coupons.claim`."""
     now = max(asked.now for asked in batch)
-    deliveries = [Delivery(key=asked.key.name, kind=asked.key.operation) for asked in batch]
-    reserved = await inbox.reserve_many(SOURCE, deliveries, now=now)
+    reserved = await inbox.look_up(SOURCE, [asked.key.name for asked in batch])
     fresh = [asked for asked, reservation in zip(batch, reserved, strict=True) if isinstance(reservation, First)]
     answers = dict(zip((asked.key.name for asked in fresh), await _claimed(fresh, now), strict=True))
     kept = {asked.key.name: idempotency.sealed(asked.key, answers[asked.key.name]) for asked in fresh}
-    await inbox.keep_answers(SOURCE, kept)
+    await inbox.file(SOURCE, [(Delivery(a.key.name, a.key.operation), kept[a.key.name]) for a in fresh], now=now)
     outcomes: list[Answer | inbox.KeyReused] = []
     for asked, reservation in zip(batch, reserved, strict=True):
         if isinstance(reservation, First):

@@ -1,13 +1,14 @@
 """The inbox: the first delivery of a key works, every other one gets its answer, also while the first is at work."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
 from loyalty import db
 from loyalty.inbox import service as inbox
-from loyalty.inbox.service import FIRST, KEY_LENGTH_MAX, Delivery, KeyReused, Repeat, Reservation
+from loyalty.inbox.service import FIRST, KEY_LENGTH_MAX, Delivery, First, Repeat, Reservation
 from tests.loyalty.people import NOW
 from tests.loyalty.processes import at_once, side_by_side, tally
 
@@ -16,19 +17,33 @@ pytestmark = pytest.mark.usefixtures("database")
 SOURCE = "wechat_oa/main"
 
 
-async def reserve(key: str = "k", *, source: str = SOURCE, fingerprint: bytes | None = None) -> Reservation:
+async def reserve(key: str = "k", *, source: str = SOURCE) -> Reservation:
     async with db.unit_of_work():
-        return await inbox.reserve(source, key, kind="text", fingerprint=fingerprint, now=NOW)
+        return await inbox.reserve(source, key, kind="text", now=NOW)
 
 
-async def answer(key: str, said: object, *, fingerprint: bytes | None = None) -> Reservation:
+async def answer(key: str, said: object) -> Reservation:
     """What a whole delivery does: reserve, work, keep the answer, in one unit of work."""
     async with db.unit_of_work():
-        reservation = await inbox.reserve(SOURCE, key, kind="text", fingerprint=fingerprint, now=NOW)
+        reservation = await inbox.reserve(SOURCE, key, kind="text", now=NOW)
         if reservation is FIRST:
             await db.fetch_value("SELECT pg_sleep(0.02)")
-            await inbox.keep_answers(SOURCE, {key: said})
+            await inbox.keep_answer(SOURCE, key, said)
         return reservation
+
+
+async def answer_many(keys: Sequence[str], said: str = "said") -> list[Reservation]:
+    """What a batch of deliveries does: look up, work, file, in one unit of work, and again when overtaken."""
+
+    async def work() -> list[Reservation]:
+        async with db.unit_of_work():
+            found = await inbox.look_up(SOURCE, keys)
+            await db.fetch_value("SELECT pg_sleep(0.02)")
+            firsts = [key for key, reservation in zip(keys, found, strict=True) if isinstance(reservation, First)]
+            await inbox.file(SOURCE, [(Delivery(key, "text"), f"{said} {key}") for key in firsts], now=NOW)
+            return found
+
+    return await db.retried(work)
 
 
 async def test_a_repeat_gets_the_first_answer_and_not_a_new_one() -> None:
@@ -50,17 +65,51 @@ async def test_any_answer_comes_back_as_it_was(said: object) -> None:
 
 async def test_a_batch_answers_in_order_and_a_key_twice_in_it_is_first_once() -> None:
     await answer("b", "known")
+    assert await answer_many("cabca") == [FIRST, FIRST, Repeat("known"), Repeat(None), Repeat(None)]
+    assert await answer_many("abc") == [Repeat("said a"), Repeat("known"), Repeat("said c")]
+
+
+async def test_looking_up_takes_nothing() -> None:
     async with db.unit_of_work():
-        found = await inbox.reserve_many(SOURCE, [Delivery(key, "text") for key in "cabca"], now=NOW)
-    assert found == [FIRST, FIRST, Repeat("known"), Repeat(None), Repeat(None)]
+        assert await inbox.look_up(SOURCE, ["k"]) == [FIRST]
+    assert await reserve("k") is FIRST
 
 
-async def test_the_same_key_for_another_request_is_refused_and_changes_nothing() -> None:
-    await answer("k", "first", fingerprint=b"one")
-    with pytest.raises(KeyReused):
-        await reserve("k", fingerprint=b"two")
-    assert await reserve("k", fingerprint=b"one") == Repeat("first")
-    assert await reserve("k") == Repeat("first")
+async def test_who_files_second_does_nothing_and_hears_the_first_answer() -> None:
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        async with db.unit_of_work():
+            assert await inbox.look_up(SOURCE, ["k", "other"]) == [FIRST, FIRST]
+            looked.set()
+            await go_on.wait()
+            await inbox.file(SOURCE, [(Delivery(key, "text"), "second") for key in ("k", "other")], now=NOW)
+
+    filing = asyncio.create_task(slow())
+    await looked.wait()
+    await answer("k", "first")
+    go_on.set()
+    with pytest.raises(db.Overtaken):
+        await filing
+    assert await reserve("other") is FIRST
+    assert await answer_many(["k"]) == [Repeat("first")]
+
+
+async def test_batches_that_overlap_are_answered_once_each() -> None:
+    keys = [f"k{number}" for number in range(6)]
+    found = await side_by_side([answer_many(keys[at : at + 3], f"by {at}") for at in range(4)])
+    assert sum(batch.count(FIRST) for batch in found) == len(keys)
+    again = await answer_many(keys)
+    for at, batch in enumerate(found):
+        for key, reservation in zip(keys[at : at + 3], batch, strict=True):
+            said = reservation if isinstance(reservation, Repeat) else Repeat(f"by {at} {key}")
+            assert again[keys.index(key)] == said
+
+
+async def test_what_nobody_handles_is_kept() -> None:
+    async with db.unit_of_work():
+        await inbox.file(SOURCE, [(Delivery("k", "event", {"Event": "brand_new_event"}), None)], now=NOW)
+    assert "brand_new_event" in await db.fetch_value("SELECT fields_kept FROM inbox WHERE key = 'k'")
 
 
 async def test_a_rollback_gives_the_key_back() -> None:
@@ -71,7 +120,7 @@ async def test_a_rollback_gives_the_key_back() -> None:
 
 async def _fail_after_reserving() -> None:
     async with db.unit_of_work():
-        await inbox.reserve(SOURCE, "k", kind="text", fingerprint=None, now=NOW)
+        await inbox.reserve(SOURCE, "k", kind="text", now=NOW)
         raise ZeroDivisionError
 
 
@@ -85,7 +134,7 @@ async def test_a_delivery_that_waited_for_a_rollback_becomes_the_first() -> None
 
     async def fails() -> None:
         async with db.unit_of_work():
-            await inbox.reserve(SOURCE, "k", kind="text", fingerprint=None, now=NOW)
+            await inbox.reserve(SOURCE, "k", kind="text", now=NOW)
             reserved.set()
             await db.fetch_value("SELECT pg_sleep(0.1)")
             raise ZeroDivisionError
@@ -111,20 +160,19 @@ async def test_each_key_is_first_once_over_several_processes(database_url: str) 
     assert set(heard.values()) == {1}
 
 
-async def _reserve_batches(keys: list[str]) -> int:
+async def _file_batches(keys: list[str]) -> int:
     """Both orders at once, turn by turn; how many of them were first."""
-
-    async def one(turn: int, order: list[str]) -> int:
-        deliveries = [Delivery(f"{turn}:{key}", "text") for key in order]
-        async with db.unit_of_work():
-            return (await inbox.reserve_many(SOURCE, deliveries, now=NOW)).count(FIRST)
-
-    return sum([sum(await side_by_side([one(turn, keys), one(turn, keys[::-1])])) for turn in range(5)])
+    firsts = 0
+    for turn in range(5):
+        named = [f"{turn}:{key}" for key in keys]
+        found = await side_by_side([answer_many(named), answer_many(named[::-1])])
+        firsts += sum(batch.count(FIRST) for batch in found)
+    return firsts
 
 
 async def test_batches_in_opposite_order_do_not_deadlock(database_url: str) -> None:
     keys = [f"k{number:04}" for number in range(1000)]
-    assert sum(await at_once(database_url, _reserve_batches, [(keys,), (keys[::-1],)])) == 5000
+    assert sum(await at_once(database_url, _file_batches, [(keys,), (keys[::-1],)])) == 5000
 
 
 async def test_keys_longer_than_the_column_stay_distinct() -> None:
@@ -142,16 +190,10 @@ async def test_more_can_be_added_to_an_answer_that_was_given() -> None:
     assert await reserve("k") == Repeat({"text": "said", "followed_up": True})
 
 
-async def test_what_nobody_handles_is_kept() -> None:
-    await reserve("k")
-    await inbox.keep_fields(SOURCE, "k", {"Event": "brand_new_event"})
-    assert "brand_new_event" in await db.fetch_value("SELECT fields_kept FROM inbox WHERE key = 'k'")
-
-
 async def test_old_entries_go_by_the_batch_and_young_ones_stay() -> None:
     for number in range(5):
         async with db.unit_of_work():
-            await inbox.reserve(SOURCE, f"k{number}", kind="text", fingerprint=None, now=NOW + timedelta(days=number))
+            await inbox.reserve(SOURCE, f"k{number}", kind="text", now=NOW + timedelta(days=number))
     assert await inbox.forget_before(NOW + timedelta(days=3), batch_max=2) == 2
     assert await inbox.forget_before(NOW + timedelta(days=3), batch_max=2) == 1
     assert await db.fetch_value("SELECT array_agg(key ORDER BY key) FROM inbox") == ["k3", "k4"]
