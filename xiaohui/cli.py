@@ -164,11 +164,12 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.5, help="每项时长 · seconds per measurement")] = 6.0,
     connections: Annotated[int, typer.Option(min=1, max=1024)] = 128,
     processes: Annotated[int, typer.Option(min=1, max=64, help="被测进程数 · processes measured, the echo's too")] = 1,
+    members: Annotated[int, typer.Option(min=100, help="账本里的会员数 · members of the ledger")] = 100_000,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="只输出 JSON · JSON only")] = False,
 ) -> None:
     """同一次运行里的基准与比例 · benchmarks and their ratios, in one run."""
     from xiaohui.bench.command import Run, measure
 
-    run = Run(seconds=seconds, connections=connections, processes=processes)
+    run = Run(seconds=seconds, connections=connections, processes=processes, members=members)
     raise typer.Exit(measure(load(), run, what=what, as_json=as_json))

@@ -58,11 +58,29 @@ def report(statuses: dict[str, int], *, failed: int = 0) -> Report:
 
 
 def test_a_short_run_measures_and_is_content(servers: Servers) -> None:
-    ended = bench(servers, "ledger")
+    ended = bench(servers, "ledger", "--members", "500")
     assert ended.returncode == 0, ended.stderr
     document = json.loads(ended.stdout)
-    assert document["reports"]["ledger"]["batched_per_second"] > 0
-    assert document["problems"] == []
+    rows = {"ledger", "ledger, from callers", "ledger, one by one", "ledger, pgbench", "ledger, plain ORM"}
+    assert {name: report["per_second"] > 0 for name, report in document["reports"].items()} == dict.fromkeys(rows, True)
+    assert document["ratios"].keys() == {"ledger, one by one", "ledger, pgbench", "ledger, plain ORM"}
+    assert document["problems"] == document["missing"] == []
+
+
+@pytest.mark.parametrize(("ci", "problems"), [("", []), ("1", ["pgbench"])])
+def test_a_missing_yardstick_is_wrong_where_everything_has_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, ci: str, problems: list[str]
+) -> None:
+    monkeypatch.setenv("XIAOHUI_CI", ci)
+    results = Results(missing=["pgbench"])
+    command._conclude(results)
+    assert results.problems == problems
+
+
+def test_what_is_below_what_was_asked_is_said() -> None:
+    results = Results(ratios={"check-in": 0.09, "read": 0.26})
+    command._conclude(results)
+    assert results.shortfalls == ["check-in: 0.09 is below the asked 0.10"]
 
 
 def test_wrong_answers_are_status_1(servers: Servers) -> None:

@@ -1,71 +1,128 @@
-"""Ledger postings: batches against one posting per transaction, on the same database in the same run."""
+"""Ledger postings: the verb with everything it promises, in batches and one by one."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Final
 
 from loyalty import db
+from loyalty.group_commit import GroupCommit
 from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, Grant, Operation, Spend
+from loyalty.ledger.service import Asset, Grant, Operation, Outcome, Posted, Spend
+from xiaohui.bench import processor
 
 BATCH: Final = 500
-CONCURRENT: Final = 16
+BATCHES_AT_ONCE: Final = 2
+CALLERS: Final = 512
+SINGLES_AT_ONCE: Final = 16
+OPENING: Final = 1000
+GRANT: Final = 10
+SPEND: Final = 5
+STRIDE: Final = 7919
+"""A prime: stepping by it visits members all over the table."""
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerReport:
-    """Operations per second either way."""
+class Rate:
+    """Operations per second, and the processor time of each in this process and in PostgreSQL."""
 
-    batched_per_second: float
-    single_per_second: float
-    batched: int
-    single: int
-
-    @property
-    def ratio(self) -> float:
-        """How many times faster a batch is."""
-        return self.batched_per_second / self.single_per_second
+    per_second: float
+    operations: int
+    cpu_us: float | None = None
+    database_cpu_us: float | None = None
 
 
-async def measure(member_ids: Sequence[int], *, seconds: float, now: datetime) -> LedgerReport:
-    """Earn and spend (70 : 30) on the same members, in batches and then one by one."""
-    batched, took = await _batches(member_ids, seconds, now)
-    single, took_single = await _singles(member_ids, seconds, now)
-    return LedgerReport(batched / took, single / took_single, batched, single)
+Post = Callable[[Sequence[Operation]], Awaitable[list[Outcome]]]
 
 
-def _operation(number: int, prefix: str, member_ids: Sequence[int], now: datetime) -> Operation:
-    member_id, key = member_ids[number * 7919 % len(member_ids)], f"{prefix}:{number}"
-    if number % 10 < 7:  # noqa: PLR2004 - seven of ten earn
-        return Grant(member_id=member_id, asset=Asset.POINTS, amount=10, key=key, kind="bench", occurred_at=now)
-    return Spend(member_id=member_id, asset=Asset.POINTS, amount=5, key=key, kind="bench", occurred_at=now)
+async def open_wallets(members: int, *, now: datetime) -> None:
+    """Accounts of members 1 to `members`, each with something to spend."""
+    await ledger.open_accounts(range(1, members + 1), now=now)
+    post = posting(now)
+    for first in range(1, members + 1, BATCH):
+        ids = range(first, min(first + BATCH, members + 1))
+        await post([_grant(member_id, "opening", OPENING, now) for member_id in ids])
+    await db.execute("ANALYZE")
 
 
-async def _batches(member_ids: Sequence[int], seconds: float, now: datetime) -> tuple[int, float]:
-    started, done = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
-        batch = [_operation(done + n, "batch", member_ids, now) for n in range(BATCH)]
+def posting(now: datetime) -> Post:
+    """`ledger.post` in a unit of work of its own, as an edge does it; every operation must be booked."""
+
+    async def once(batch: Sequence[Operation]) -> list[Outcome]:
         async with db.unit_of_work():
-            await ledger.post(batch, now=now)
-        done += BATCH
-    return done, time.perf_counter() - started
+            return await ledger.post(batch, now=now)
+
+    async def post(batch: Sequence[Operation]) -> list[Outcome]:
+        outcomes = await db.retried(lambda: once(batch))
+        refused = [outcome for outcome in outcomes if not isinstance(outcome, Posted) or outcome.replayed]
+        if refused:
+            raise AssertionError(f"what the benchmark posts is booked: {refused[0]!r}")
+        return outcomes
+
+    return post
 
 
-async def _singles(member_ids: Sequence[int], seconds: float, now: datetime) -> tuple[int, float]:
-    started, done = time.perf_counter(), 0
+def operations(prefix: str, members: int, now: datetime) -> Callable[[], Operation]:
+    """The next operation each time: seven of ten earn, three spend, all over the members."""
+    numbers = count()
 
-    async def one_by_one(lane: int) -> None:
+    def following() -> Operation:
+        number = next(numbers)
+        member_id, key = number * STRIDE % members + 1, f"{prefix}:{number}"
+        if number % 10 < 7:  # noqa: PLR2004 - seven of ten
+            return _grant(member_id, key, GRANT, now)
+        return Spend(
+            member_id=member_id, asset=Asset.POINTS, amount=SPEND, key=key, kind="bench", occurred_at=now, reason={}
+        )
+
+    return following
+
+
+def _grant(member_id: int, key: str, amount: int, now: datetime) -> Grant:
+    return Grant(
+        member_id=member_id, asset=Asset.POINTS, amount=amount, key=key, kind="bench", occurred_at=now, reason={}
+    )
+
+
+async def batches(members: int, *, seconds: float, now: datetime) -> Rate:
+    """Two batches under way, each posted by itself: what a bulk job or a relay does."""
+    following, post = operations("batch", members, now), posting(now)
+    return await _measured(seconds, BATCHES_AT_ONCE, BATCH, lambda: post([following() for _ in range(BATCH)]))
+
+
+async def callers(members: int, *, seconds: float, now: datetime) -> Rate:
+    """Many callers with one operation each, which the door gathers into batches."""
+    following = operations("caller", members, now)
+    shared: GroupCommit[Operation, Outcome] = GroupCommit(lambda batch: ledger.post(batch, now=now), batch_max=BATCH)
+    return await _measured(seconds, CALLERS, 1, lambda: shared.submit(following()))
+
+
+async def singles(members: int, *, seconds: float, now: datetime) -> Rate:
+    """One operation per unit of work, sixteen at a time."""
+    following, post = operations("single", members, now), posting(now)
+    return await _measured(seconds, SINGLES_AT_ONCE, 1, lambda: post([following()]))
+
+
+async def _measured(seconds: float, lanes: int, each: int, work: Callable[[], Awaitable[object]]) -> Rate:
+    """Repeat `work`, which does `each` operations, in so many lanes until the time is over."""
+    done, started = 0, time.perf_counter()
+    own, theirs = time.process_time(), processor.spent(await processor.database_sessions(own=True))
+
+    async def lane() -> None:
         nonlocal done
-        number = lane
         while time.perf_counter() - started < seconds:
-            operation = _operation(number, "single", member_ids, now)
-            async with db.unit_of_work():
-                await ledger.post([operation], now=now)
-            number += CONCURRENT
-            done += 1
+            await work()
+            done += each
 
-    await asyncio.gather(*(one_by_one(lane) for lane in range(CONCURRENT)))
-    return done, time.perf_counter() - started
+    await asyncio.gather(*(lane() for _ in range(lanes)))
+    took = time.perf_counter() - started
+    after = processor.spent(await processor.database_sessions(own=True))
+    return Rate(
+        per_second=round(done / took, 1),
+        operations=done,
+        cpu_us=processor.microseconds_each(own, time.process_time(), done),
+        database_cpu_us=processor.microseconds_each(theirs, after, done),
+    )

@@ -37,11 +37,6 @@ async def known(count: int) -> list[str]:
     return [openid for openid, _ in await _members("check", count)]
 
 
-async def accounts(count: int) -> list[int]:
-    """Member ids with open accounts."""
-    return [member_id for _, member_id in await _members("ledger", count)]
-
-
 async def logged_in(count: int) -> list[str]:
     """Session tokens of as many members."""
     return await _tokens([member_id for _, member_id in await _members("read", count)])

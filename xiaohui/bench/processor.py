@@ -4,17 +4,20 @@ Read from `/proc`, so only on Linux and only of processes on this machine; elsew
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 from loyalty import db
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND ($1 OR pid <> pg_backend_pid())"
 
 
-def spent(pids: Iterable[int]) -> float | None:
-    """Seconds of processor time, user and system, of these processes so far; None where that cannot be read."""
+def spent(pids: Collection[int]) -> float | None:
+    """Seconds of processor time, user and system, of these processes so far; None where that cannot be read, or of
+    nobody."""
+    if not pids:
+        return None
     total = 0.0
     for pid in pids:
         try:
@@ -27,9 +30,10 @@ def spent(pids: Iterable[int]) -> float | None:
     return total
 
 
-async def database_sessions() -> list[int]:
-    """The server processes of everybody else connected to this database; none when they run on another machine."""
-    pids = [row["pid"] for row in await db.fetch(_SESSIONS)]
+async def database_sessions(*, own: bool) -> list[int]:
+    """The server processes of who is connected to this database, with or without the one that answers this; none
+    when they run on another machine."""
+    pids = [row["pid"] for row in await db.fetch(_SESSIONS, own)]
     return pids if all(_is_postgres(pid) for pid in pids) else []
 
 
