@@ -1,43 +1,464 @@
-"""The ladder of tiers. Pure."""
+"""One member on one ladder as a machine: what becomes of a tier when time passes and when the metric changes. Pure.
 
-from dataclasses import dataclass
+A position moves by itself at dates (a review, the end of a grace, the beginning of a period) and at once when the
+metric changes. Each move says beforehand what has to be counted for it (`asked_when_due`, `asked_now` …), so that
+the service counts for many members in one statement, and gets the counts back as `Counts`.
 
-from loyalty.errors import ensure
-from loyalty.program.terms import TierTerms
+A pin (a manual override) lies above the position: the position goes on underneath, and what the member holds is the
+pinned tier until the pin ends.
+"""
 
-Ladder = tuple[TierTerms, ...]
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from loyalty.clock import start_of
+from loyalty.errors import unreachable
+from loyalty.ladders import periods
+from loyalty.ladders.queries import PublishedLadder
+from loyalty.ladders.rules import Fall, Ladder, Measure, NextPeriod, Rolling, Step, TierAnniversary, WhileQualified
+
+_INSTANT: Final = datetime.resolution
+
+
+class Kind(StrEnum):
+    """What a change is to the member; kept: a refund left the tier where it was."""
+
+    RAISED = "raised"
+    LOWERED = "lowered"
+    RETAINED = "retained"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
-class NextStep:
-    """The tier above and the growth value still missing to it."""
+class Position:
+    """Where a member stands by right. Keeping counts from `counted_from`, further rises from `cycle_from` (None:
+    since joining). `review_at` None: no review by the calendar. `falls_at`: fell short, in grace until then.
+    `rises_at`: a higher step is reached and begins then."""
 
-    tier: TierTerms
+    tier: str
+    since: datetime
+    counted_from: datetime
+    cycle_from: datetime | None = None
+    review_at: datetime | None = None
+    falls_at: datetime | None = None
+    rises_at: datetime | None = None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the tier is lost unless enough is counted; None: by the calendar never."""
+        return self.falls_at or self.review_at
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A tier that somebody set by hand until `until`: at least this one, or exactly this one."""
+
+    override_id: int
+    tier: str
+    until: datetime
+    exactly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the machine knows of one member on one ladder. `told` is the nearest distance in days at which a
+    lowering was announced, `before` where the member stood before the last rises, newest first."""
+
+    position: Position
+    pin: Pin | None = None
+    told: int | None = None
+    before: tuple[Position, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Whom and by which rules to judge."""
+
+    published: PublishedLadder
+    joined_at: datetime
+    zone: ZoneInfo
+
+    @property
+    def ladder(self) -> Ladder:
+        """The ladder in force."""
+        return self.published.ladder
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What has to be counted: a measure from `begins` (None: ever) to before `ends` (None: no end)."""
+
+    measure: Measure
+    begins: datetime | None
+    ends: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted for reaching and for keeping. `timeline`, newest first, is what the count for keeping consists
+    of, where a tier follows a rolling metric."""
+
+    reach: int
+    keep: int
+    timeline: tuple[tuple[datetime, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The tier held went from `old` to `new` at `at`, or was confirmed (both the same), and why."""
+
+    at: datetime
+    kind: Kind
+    old: str
+    new: str
+    reason: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The state after a move, and the change that the member sees of it, if any."""
+
+    state: State
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """The tier is lost at `ends_at`, `days` ahead, unless `missing` more is counted."""
+
+    days: int
+    ends_at: datetime
     missing: int
 
 
-def earned(growth: int, ladder: Ladder) -> TierTerms:
-    """The highest step that `growth` reaches."""
-    reached = [step for step in ladder if step.growth_from <= growth]
-    ensure(bool(reached), "the first step starts at zero and growth is never negative")
-    return reached[-1]
+def newcomer(joined_at: datetime, ladder: Ladder) -> State:
+    """Who was never judged stands at the bottom since joining."""
+    return State(Position(ladder.lowest.code, joined_at, joined_at))
 
 
-def held(code: str | None, ladder: Ladder) -> TierTerms:
-    """The step a member holds; without a row, or with a tier that the terms dropped, it is the lowest."""
-    return next((step for step in ladder if step.code == code), ladder[0])
+def held(state: State, ladder: Ladder, at: datetime) -> Step:
+    """What the member holds: their position, or the pinned tier while it counts for more, or exactly."""
+    own = ladder.step(state.position.tier)
+    pin = state.pin
+    if pin is None or pin.until <= at:
+        return own
+    pinned = ladder.step(pin.tier)
+    return pinned if pin.exactly or ladder.place(pin.tier) > ladder.place(own.code) else own
 
 
-def step_above(holding: TierTerms, growth: int, ladder: Ladder) -> NextStep | None:
-    """The next step up from `holding`; None at the top."""
-    above = next((step for step in ladder if step.growth_from > holding.growth_from), None)
-    return None if above is None else NextStep(above, max(0, above.growth_from - growth))
+def step_above(step: Step, ladder: Ladder) -> Step | None:
+    """The next step up from `step`; None at the top."""
+    return next((above for above in ladder.steps if above.reach_from > step.reach_from), None)
 
 
-def raised(code: str | None, growth: int, ladder: Ladder) -> TierTerms | None:
-    """The step to raise a member to; None while what they hold is at least what they earned.
+def _follows(state: State, ladder: Ladder) -> bool:
+    """True for a tier that lasts as long as its metric."""
+    return isinstance(ladder.validity_of(ladder.step(state.position.tier)), WhileQualified)
 
-    A member whose growth fell after a refund keeps the tier until the periodic review.
-    """
-    reached = earned(growth, ladder)
-    return reached if reached.growth_from > held(code, ladder).growth_from else None
+
+def needs_timeline(ladder: Ladder) -> bool:
+    """True when the end of a tier depends on when each part of its metric leaves the window."""
+    follows = any(isinstance(ladder.validity_of(step), WhileQualified) for step in ladder.steps)
+    return follows and isinstance(ladder.kept_by.window, Rolling)
+
+
+# --- when ---------------------------------------------------------------------------------------------------------
+
+
+def due_at(state: State, case: Case) -> datetime | None:
+    """When the machine has to be looked at next; None: only when the metric changes."""
+    moments = (next_move(state), _next_warning(state, case))
+    return min((at for at in moments if at is not None), default=None)
+
+
+def is_due(state: State, now: datetime) -> bool:
+    """True while a date lies behind at which something happens by itself."""
+    at = next_move(state)
+    return at is not None and at <= now
+
+
+def next_move(state: State) -> datetime | None:
+    """The next date at which something happens by itself."""
+    position = state.position
+    moments = (position.rises_at, position.ends_at, state.pin.until if state.pin else None)
+    return min((at for at in moments if at is not None), default=None)
+
+
+def _next_warning(state: State, case: Case) -> datetime | None:
+    ends_at = state.position.ends_at
+    ahead = [days for days in case.ladder.notice_days if state.told is None or days < state.told]
+    return _days_before(ends_at, max(ahead), case) if ends_at is not None and ahead else None
+
+
+def _days_before(ends_at: datetime, days: int, case: Case) -> datetime:
+    return start_of(ends_at.astimezone(case.zone).date() - days * periods.DAY, case.zone)
+
+
+def is_warned(state: State, case: Case, now: datetime) -> bool:
+    """True when a distance to the end of the tier is reached."""
+    at = _next_warning(state, case)
+    return at is not None and at <= now
+
+
+def warning(state: State, case: Case, counted: int, now: datetime) -> tuple[State, Warning | None]:
+    """Announce a lowering once its distance is reached; nearer distances make farther ones superfluous."""
+    ends_at = state.position.ends_at
+    if ends_at is None:
+        return state, None
+    due = [days for days in case.ladder.notice_days if _days_before(ends_at, days, case) <= now]
+    nearest = min(due, default=None)
+    if nearest is None or (state.told is not None and state.told <= nearest):
+        return state, None
+    told = replace(state, told=nearest)
+    missing = case.ladder.step(state.position.tier).kept_from - counted
+    hidden = held(state, case.ladder, ends_at).code != state.position.tier
+    if missing <= 0 or hidden:
+        return told, None
+    days = (ends_at.astimezone(case.zone).date() - now.astimezone(case.zone).date()).days
+    return told, Warning(days, ends_at, missing)
+
+
+def _fresh_end(state: State, case: Case, at: datetime) -> State:
+    """A new end of the tier: what lies closer than a notice's distance from the start is not announced."""
+    ends_at = state.position.ends_at
+    if ends_at is None:
+        return replace(state, told=None)
+    passed = [days for days in case.ladder.notice_days if _days_before(ends_at, days, case) <= at]
+    return replace(state, told=min(passed, default=None))
+
+
+# --- what to count ------------------------------------------------------------------------------------------------
+
+
+def asked_when_due(state: State, case: Case) -> tuple[Asked, Asked]:
+    """What to count for the next move of the calendar, for reaching and for keeping: windows that end there."""
+    position, at = state.position, next_move(state)
+    if at is None:
+        unreachable("something is due")
+    review_at = _failed_review(state, case)
+    keep = _closed(case.ladder.kept_by, review_at or at, position.counted_from, case)
+    return _of_cycle(_closed(case.ladder.measure, at, _cycle(position, case), case), position, case), replace(keep, ends=at)
+
+
+def asked_now(state: State, case: Case, now: datetime) -> tuple[Asked, Asked]:
+    """What to count when the metric changed: windows that are open."""
+    position = state.position
+    review_at = _failed_review(state, case)
+    keep = (
+        _open(case.ladder.kept_by, now, position.counted_from, case)
+        if review_at is None
+        else replace(_closed(case.ladder.kept_by, review_at, position.counted_from, case), ends=None)
+    )
+    return _of_cycle(_open(case.ladder.measure, now, _cycle(position, case), case), position, case), keep
+
+
+def asked_at_end(state: State, case: Case) -> Asked | None:
+    """What counts, of everything there is so far, for keeping the tier when it ends; None: it has no end."""
+    position = state.position
+    ends_at = _failed_review(state, case) or position.ends_at
+    if ends_at is None:
+        return None
+    return replace(_closed(case.ladder.kept_by, ends_at, position.counted_from, case), ends=None)
+
+
+def asked_of_rises(state: State, case: Case) -> list[Asked]:
+    """What counted when the tier was reached, and the tiers before it, newest first: to be counted again."""
+    measure = case.ladder.measure
+    risen = [one for one in (state.position, *state.before) if case.ladder.place(one.tier) > 0]
+    windows = [_of_cycle(_open(measure, one.since, _cycle(one, case), case), one, case) for one in risen]
+    return [replace(window, ends=one.since + _INSTANT) for window, one in zip(windows, risen, strict=True)]
+
+
+def _failed_review(state: State, case: Case) -> datetime | None:
+    """The review at which a member in grace fell short; None outside a grace that began with one."""
+    position = state.position
+    return position.review_at if position.falls_at is not None and not _follows(state, case.ladder) else None
+
+
+def _cycle(position: Position, case: Case) -> datetime:
+    return position.cycle_from or case.joined_at
+
+
+def _of_cycle(asked: Asked, position: Position, case: Case) -> Asked:
+    """Where keeping has a measure of its own, what came before a fall does not raise again at once."""
+    if case.ladder.keeping is None or position.cycle_from is None:
+        return asked
+    return replace(asked, begins=max(asked.begins or position.cycle_from, position.cycle_from))
+
+
+def _closed(measure: Measure, ends_at: datetime, anchor: datetime, case: Case) -> Asked:
+    """The window that ends at `ends_at`."""
+    inside = ends_at if isinstance(measure.window, Rolling) else ends_at - _INSTANT
+    return Asked(measure, _begins(measure, inside, anchor, case), ends_at)
+
+
+def _open(measure: Measure, at: datetime, anchor: datetime, case: Case) -> Asked:
+    """The window in which `at` lies."""
+    return Asked(measure, _begins(measure, at, anchor, case), None)
+
+
+def _begins(measure: Measure, at: datetime, anchor: datetime, case: Case) -> datetime | None:
+    return periods.window_start(measure.window, at, joined_at=case.joined_at, anchor=anchor, zone=case.zone)
+
+
+# --- moves --------------------------------------------------------------------------------------------------------
+
+
+def move(state: State, case: Case, counts: Counts) -> Turn:
+    """The next move of the calendar, which is due."""
+    at, position = next_move(state), state.position
+    if at is None:
+        unreachable("something is due")
+    if state.pin is not None and state.pin.until == at:
+        return _shown(state, replace(state, pin=None), case, at, reason="override_ended")
+    if position.rises_at == at:
+        return _period_begins(state, case, counts, at)
+    if counts.keep >= case.ladder.step(position.tier).kept_from:
+        return _confirm(state, case, counts, at)
+    if position.falls_at is None and case.ladder.grace is not None:
+        return Turn(_in_grace(state, case, at))
+    return _fall(state, case, counts, at, reason="review")
+
+
+def live(state: State, case: Case, counts: Counts, now: datetime, *, reason: str = "growth") -> Turn:
+    """What a change of the metric does at `now`, when nothing of the calendar is due."""
+    ladder, position = case.ladder, state.position
+    reached = ladder.reached(counts.reach)
+    rises = ladder.place(reached.code) > ladder.place(position.tier)
+    if rises and not isinstance(ladder.rises, NextPeriod):
+        return rise(state, case, counts, reached, now, reason)
+    state = replace(state, position=replace(position, rises_at=_begins_at(position, case, now) if rises else None))
+    if counts.keep >= ladder.step(position.tier).kept_from:
+        return _confirm(state, case, counts, now) if position.falls_at else Turn(_followed(state, case, counts, now))
+    if position.falls_at is not None or not _follows(state, ladder):
+        return Turn(state)
+    if ladder.grace is not None:
+        return Turn(_in_grace(state, case, now))
+    return _fall(state, case, counts, now, reason=reason)
+
+
+def _begins_at(position: Position, case: Case, now: datetime) -> datetime | None:
+    rises = case.ladder.rises
+    if position.rises_at is not None or not isinstance(rises, NextPeriod):
+        return position.rises_at
+    return periods.next_period(rises, now, case.zone)
+
+
+def _period_begins(state: State, case: Case, counts: Counts, at: datetime) -> Turn:
+    waited = replace(state, position=replace(state.position, rises_at=None))
+    reached = case.ladder.reached(counts.reach)
+    if case.ladder.place(reached.code) <= case.ladder.place(state.position.tier):
+        return Turn(waited)
+    return rise(waited, case, counts, reached, at, "growth")
+
+
+def rise(state: State, case: Case, counts: Counts, to: Step, at: datetime, reason: str) -> Turn:
+    """Up to `to`, which is held from `at` on with its own validity."""
+    was = state.position
+    ends_at = periods.valid_until(case.ladder.validity_of(to), at, joined_at=case.joined_at, zone=case.zone)
+    risen = Position(to.code, at, at + _INSTANT, was.cycle_from, ends_at)
+    found = _followed(replace(state, position=risen, before=(was, *state.before)), case, counts, at)
+    evidence = _evidence(case.ladder.measure, counts.reach, to.reach_from)
+    return _shown(state, _fresh_end(found, case, at), case, at, reason=reason, evidence=evidence)
+
+
+def _confirm(state: State, case: Case, counts: Counts, at: datetime) -> Turn:
+    position, ladder = state.position, case.ladder
+    step = ladder.step(position.tier)
+    if _follows(state, ladder):
+        found = _followed(replace(state, position=replace(position, falls_at=None)), case, counts, at)
+        noteworthy = position.falls_at is not None
+    else:
+        reviewed_at = position.review_at or at
+        ends_at = periods.confirmed_until(
+            ladder.validity_of(step), reviewed_at, since=position.since, joined_at=case.joined_at, zone=case.zone
+        )
+        restarts = isinstance(ladder.measure.window, TierAnniversary)
+        kept = replace(
+            position,
+            tier=step.code,
+            counted_from=reviewed_at,
+            cycle_from=reviewed_at if restarts else position.cycle_from,
+            review_at=ends_at,
+            falls_at=None,
+        )
+        found, noteworthy = _fresh_end(replace(state, position=kept, before=()), case, at), True
+    if not noteworthy or held(state, ladder, at).code != step.code:
+        return Turn(found)
+    evidence = _evidence(ladder.kept_by, counts.keep, step.kept_from)
+    return Turn(found, Change(at, Kind.RETAINED, step.code, step.code, "review", evidence))
+
+
+def _in_grace(state: State, case: Case, short_at: datetime) -> State:
+    grace, position = case.ladder.grace, state.position
+    if grace is None:
+        unreachable("the ladder has a grace")
+    reached_at = position.since if _follows(state, case.ladder) else None
+    ends_at = periods.grace_end(grace, short_at, reached_at=reached_at, zone=case.zone)
+    return replace(state, position=replace(position, falls_at=ends_at), told=None)
+
+
+def _fall(state: State, case: Case, counts: Counts, at: datetime, *, reason: str) -> Turn:
+    ladder, position = case.ladder, state.position
+    place = ladder.place(position.tier)
+    to = ladder.steps[place - 1] if ladder.fall is Fall.ONE_STEP else kept_below(ladder, place, counts.keep)
+    found = lowered_to(to, state, case, counts, at)
+    evidence = _evidence(ladder.kept_by, counts.keep, ladder.steps[place].kept_from)
+    return _shown(state, found, case, at, reason=reason, evidence=evidence)
+
+
+def kept_below(ladder: Ladder, place: int, count: int) -> Step:
+    """The highest step below `place` that `count` keeps: who held more is not judged harder than who held less."""
+    return next((step for step in reversed(ladder.steps[:place]) if step.kept_from <= count), ladder.lowest)
+
+
+def lowered_to(to: Step, state: State, case: Case, counts: Counts, at: datetime) -> State:
+    """The state after `to` was given in place of a higher tier at `at`."""
+    ends_at = periods.confirmed_until(
+        case.ladder.validity_of(to), at, since=at, joined_at=case.joined_at, zone=case.zone
+    )
+    fallen = replace(state, position=Position(to.code, at, at, at, ends_at), before=())
+    return _fresh_end(_followed(fallen, case, counts, at), case, at)
+
+
+def _followed(state: State, case: Case, counts: Counts, at: datetime) -> State:
+    """The end of a tier that follows a rolling metric: when what it was reached by leaves the window."""
+    if not _follows(state, case.ladder):
+        return state
+    position = state.position
+    ends_at = _lasts_until(counts.timeline, case, case.ladder.step(position.tier).kept_from)
+    if ends_at == position.review_at:
+        return state
+    return _fresh_end(replace(state, position=replace(position, review_at=ends_at)), case, at)
+
+
+def _lasts_until(timeline: Sequence[tuple[datetime, int]], case: Case, kept_from: int) -> datetime | None:
+    window = case.ladder.kept_by.window
+    if not isinstance(window, Rolling):
+        return None
+    counted = 0
+    for at, amount in timeline:
+        counted += amount
+        if counted >= kept_from:
+            return periods.leaves_at(window, at, case.zone)
+    return None
+
+
+def _shown(
+    old: State, new: State, case: Case, at: datetime, *, reason: str, evidence: Mapping[str, Any] | None = None
+) -> Turn:
+    """The change as the member sees it: a pin above may hide it. A pin that ends at `at` still held before."""
+    was, now = held(old, case.ladder, at - _INSTANT), held(new, case.ladder, at)
+    if was.code == now.code:
+        return Turn(new)
+    kind = Kind.RAISED if case.ladder.place(now.code) > case.ladder.place(was.code) else Kind.LOWERED
+    return Turn(new, Change(at, kind, was.code, now.code, reason, evidence or {}))
+
+
+def _evidence(measure: Measure, count: int, asked: int) -> dict[str, Any]:
+    return {"metric": measure.metric.value, "count": count, "asked": asked}
