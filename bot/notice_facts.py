@@ -14,6 +14,7 @@ from handlers.messages import Reply
 from loyalty import clock
 from loyalty.approvals import queries as approvals
 from loyalty.coupons import queries as coupons
+from loyalty.ladders import queries as ladders
 from loyalty.ledger import queries as ledger
 from loyalty.ledger.operations import Asset
 from loyalty.members import queries as members
@@ -21,7 +22,7 @@ from loyalty.outbox.service import Claimed
 from loyalty.program import queries as program
 from loyalty.program.terms import Terms
 from loyalty.staff import queries as staff
-from loyalty.tiers import rules as tiers
+from loyalty.tiers import queries as tiers
 
 Facts = Mapping[str, Any]
 
@@ -72,14 +73,41 @@ async def _plain(_message: Claimed, _moment: Moment) -> Facts:
     return {}
 
 
-async def _tier(message: Claimed, moment: Moment) -> Facts:
-    names = {step.code: moment.named(step.names) for step in moment.terms.tiers}
-    held = tiers.held(message.params["new"], moment.terms.tiers)
+async def _tier(message: Claimed, moment: Moment) -> Facts | None:
+    programme = await ladders.in_force(moment.now)
+    new, old = (programme.of_tier(message.params[which]) for which in ("new", "old"))
+    if new is None:
+        return None
+    step = new.ladder.step(message.params["new"])
     return {
-        "tier": names.get(message.params["new"], message.params["new"]),
-        "old_tier": names.get(message.params["old"], message.params["old"]),
-        "multiplier_percent": held.multiplier_percent,
+        "tier": moment.named(step.names),
+        "old_tier": moment.named((old or new).ladder.step(message.params["old"]).names),
+        "multiplier_percent": step.multiplier_percent,
+        "ladder": new.ladder,
+        "until": _instant(message.params.get("until")),
     }
+
+
+async def _tier_will_lower(message: Claimed, moment: Moment) -> Facts | None:
+    """The date and the gap as they are now; a member who has enough meanwhile, or no such tier, is not told."""
+    ladder = message.params["ladder"]
+    programme = await ladders.in_force(moment.now)
+    if ladder not in programme.by_code:
+        return None
+    standing = await tiers.standing(message.member_id or 0, at=moment.now, ladder=ladder)
+    if standing.until is None or not standing.gap or standing.tier.code != message.params["tier"]:
+        return None
+    return {
+        "tier": moment.named(standing.tier.names),
+        "standing": standing,
+        "missing": standing.gap,
+        "days": (_last_day(standing.until, moment) - clock.business_day(moment.now, moment.terms.calendar)).days,
+        "last_day": _last_day(standing.until, moment),
+    }
+
+
+def _instant(written: str | None) -> datetime | None:
+    return None if written is None else datetime.fromisoformat(written)
 
 
 async def _points_expiring(message: Claimed, moment: Moment) -> Facts | None:
@@ -139,6 +167,9 @@ def _last_day(ends_at: datetime, moment: Moment) -> Any:
 
 GATHERED: Final[Mapping[str, Gather]] = {
     "tier_raised": _tier,
+    "tier_lowered": _tier,
+    "tier_retained": _tier,
+    "tier_will_lower": _tier_will_lower,
     "account_linked": _plain,
     "member_merged": _plain,
     "phone_claimed": _plain,

@@ -33,6 +33,9 @@ STAFF: Final = Policy(on_unreachable="drop")
 
 POLICIES: Final[Mapping[str, Policy]] = {
     "tier_raised": _receipt("tier", "old_tier", "growth", "multiplier_percent"),
+    "tier_lowered": _receipt("tier", "old_tier"),
+    "tier_retained": _receipt("tier"),
+    "tier_will_lower": _reminder("tier", "missing", "days", "last_day"),
     "account_linked": _receipt(),
     "member_merged": _receipt(),
     "phone_claimed": _receipt(),

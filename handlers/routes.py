@@ -45,6 +45,7 @@ MEMBER: Final[Mapping[str, Callable[[Chat], Awaitable[Reply]]]] = {
     "draw": draws.draw,
     "wins": draws.wins,
     "tier": membership.tier,
+    "tier_history": membership.tier_history,
     "purchases": membership.recent_purchases,
     "member_code": membership.code,
     "join": joining.start,

@@ -17,6 +17,7 @@ from loyalty.member_codes.service import WrongMemberCode
 from loyalty.members import queries as members_read
 from loyalty.members.queries import MemberCard
 from loyalty.purchases import queries as purchases
+from loyalty.tiers import queries as tiers
 
 LOOK_BACK: Final = timedelta(days=92)
 FIND: Final = "find"
@@ -74,11 +75,12 @@ async def show(chat: StaffChat, card: MemberCard, *, template: str = "member_car
     await chat.expect("", member_id=card.id)
     recent = await purchases.since(card.id, moment=chat.now - LOOK_BACK)
     usable = await coupons.usable(card.id, chat.staff.store_id, at=chat.now)
-    tier = next((tier for tier in chat.terms.tiers if tier.code == card.tier), chat.terms.tiers[0])
+    standing = await tiers.standing(card.id, at=chat.now)
     return chat.say(
         template,
         card=card,
-        tier=tier,
+        tier=standing.tier,
+        standing=standing,
         purchases=recent[:_PURCHASES_SHOWN],
         purchase_count=len(recent),
         paid_fen=sum(purchase.amount_fen - purchase.refunded_fen for purchase in recent),

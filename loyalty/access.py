@@ -242,6 +242,8 @@ SYSTEM_ACTIONS: Final = frozenset(
         Action.PURCHASE_RECORD,
         Action.PURCHASE_REFUND,
         Action.CAMPAIGN_EDIT,
+        Action.TERMS_PROPOSE,
+        Action.TERMS_APPROVE,
         Action.STAFF_EDIT,
         Action.OPERATE,
     }

@@ -157,15 +157,36 @@ class PrizeDrawn(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierRaised(Event):
     name: ClassVar[str] = "tier.raised"
+    ladder: str
     old: str
     new: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TierLowered(Event):
     name: ClassVar[str] = "tier.lowered"
+    ladder: str
     old: str
     new: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierRetained(Event):
+    name: ClassVar[str] = "tier.retained"
+    ladder: str
+    tier: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierLoweringAnnounced(Event):
+    name: ClassVar[str] = "tier.lowering_announced"
+    ladder: str
+    tier: str
+    ends_at: datetime
+    days: int
+    missing: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +230,8 @@ EVENTS: Final[dict[str, type[Event]]] = {
         PrizeDrawn,
         TierRaised,
         TierLowered,
+        TierRetained,
+        TierLoweringAnnounced,
         ApprovalRequested,
         ApprovalDecided,
     )

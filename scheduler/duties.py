@@ -5,7 +5,7 @@ from typing import Final
 
 from scheduler import journeys, outbox, relay, unions
 from scheduler.duty import Duty
-from scheduler.sweeps import birthdays, coupon_expiry, forgetting, points_expiry, reminders, settling
+from scheduler.sweeps import birthdays, coupon_expiry, forgetting, points_expiry, reminders, settling, tiers
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -21,6 +21,7 @@ DUTIES: Final = (
     Duty("outbox_measures", 10 * SECOND, outbox.measure),
     Duty("points_expiry", 1 * MINUTE, points_expiry.run),
     Duty("coupon_expiry", 1 * MINUTE, coupon_expiry.run),
+    Duty("tiers", 1 * MINUTE, tiers.run),
     Duty("birthdays", 5 * MINUTE, birthdays.run),
     Duty("points_reminders", 5 * MINUTE, reminders.points),
     Duty("coupon_reminders", 5 * MINUTE, reminders.coupon),

@@ -17,6 +17,7 @@ from hypothesis import settings
 from redis.asyncio import Redis
 
 from loyalty import clock, db, schema, vault
+from loyalty.ladders import queries as ladders
 from loyalty.program import queries as program
 
 OUTSIDE = Path(__file__).resolve().parents[2] / "shared" / "testdata"
@@ -114,6 +115,7 @@ async def database(_connected: None) -> AsyncIterator[None]:
     # A connection of a process that a test just killed may still be ending.
     await db.retried(lambda: db.execute(EMPTY_ALL))
     program.forget()
+    ladders.forget()
     yield
     clock.shift(clock.offset() * 0)
 

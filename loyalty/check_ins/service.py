@@ -65,9 +65,9 @@ async def check_in_many(member_ids: Sequence[int], *, now: datetime) -> list[Che
     fresh = [member_id for member_id in unique if (last := seen.get(member_id)) is None or last.day < day]
     rewards = {member_id: rules.reward(seen.get(member_id), day, published.terms.check_in) for member_id in fresh}
     won = await _insert(rewards, day, now)
-    balances = await _pay({member_id: rewards[member_id] for member_id in won}, day, published, now)
-    if published.terms.growth.per_check_in:
-        await tiers.review(won, now=now)
+    posted = await _pay({member_id: rewards[member_id] for member_id in won}, day, published, now)
+    await tiers.review_posted(posted, now=now)
+    balances = _points(posted)
     await spine.record(
         *(
             CheckedIn(
@@ -119,8 +119,8 @@ async def _insert(rewards: Mapping[int, rules.Reward], day: date, now: datetime)
 
 async def _pay(
     rewards: Mapping[int, rules.Reward], day: date, published: PublishedTerms, now: datetime
-) -> Mapping[int, int]:
-    """Points and growth of each check-in; the points balance after it per member."""
+) -> list[tuple[Operation, Posted]]:
+    """Points and growth of each check-in, as they were booked."""
     terms = published.terms
     expires_at = end_of_month_rule(now, months=terms.points.expiry_months, zone=terms.calendar)
     batch: list[Operation] = []
@@ -144,13 +144,17 @@ async def _pay(
                         expires_at=expiry,
                     )
                 )
-    balances: dict[int, int] = {}
+    posted: list[tuple[Operation, Posted]] = []
     for operation, outcome in zip(batch, await ledger.post(batch, now=now), strict=True):
         if not isinstance(outcome, Posted) or outcome.replayed:
             unreachable("a day that was just inserted was not paid before")
-        if operation.asset is Asset.POINTS:
-            balances[operation.member_id] = outcome.balance
-    return balances
+        posted.append((operation, outcome))
+    return posted
+
+
+def _points(posted: Sequence[tuple[Operation, Posted]]) -> dict[int, int]:
+    """The points balance after each check-in."""
+    return {operation.member_id: outcome.balance for operation, outcome in posted if operation.asset == Asset.POINTS}
 
 
 def _view(reward: rules.Reward, day: date, balance: int, published: PublishedTerms) -> CheckedInView:

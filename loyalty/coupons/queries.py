@@ -77,9 +77,10 @@ async def claimable(member_id: int, *, at: datetime) -> list[Offer]:
         [template.id for template in on_offer],
     )
     held = {row["template_id"]: row["held"] for row in rows}
-    tier = (await tiers.standing(member_id, at=at)).tier.code if any(t.tiers for t in on_offer) else ""
+    choosy = any(template.tiers for template in on_offer)
+    own = (await tiers.tiers_of([member_id], at=at))[member_id] if choosy else frozenset()
     return [
-        Offer(template, held.get(template.id, 0), _refusal(template, held.get(template.id, 0), tier))
+        Offer(template, held.get(template.id, 0), _refusal(template, held.get(template.id, 0), own))
         for template in on_offer
     ]
 
@@ -140,8 +141,8 @@ async def ending(*, after: datetime, until: datetime, after_member: int = 0, lim
     return [Ending(row["member_id"], row["expires_at"], tuple(row["ids"])) for row in rows]
 
 
-def _refusal(template: TemplateView, held: int, tier: str) -> str | None:
-    if template.tiers and tier not in template.tiers:
+def _refusal(template: TemplateView, held: int, tiers: frozenset[str]) -> str | None:
+    if template.tiers and tiers.isdisjoint(template.tiers):
         return "coupons.tier_too_low"
     if held >= template.per_member_limit:
         return "coupons.limit_reached"

@@ -172,18 +172,18 @@ async def _refusals(
 ) -> dict[int, ClaimOutcome]:
     """What can be refused without knowing limit and stock, by place."""
     choosy = sorted({r.member_id for r in batch if r.template_id in found and found[r.template_id].tiers})
-    standing = await tiers.standings(choosy, at=now) if choosy else {}
+    held = await tiers.tiers_of(choosy, at=now) if choosy else {}
     refused: dict[int, ClaimOutcome] = {}
     for place, request in enumerate(batch):
-        tier = standing[request.member_id].tier.code if request.member_id in standing else None
-        refusal = _refusal(request, found.get(request.template_id), tier, now)
+        own = held.get(request.member_id, frozenset())
+        refusal = _refusal(request, found.get(request.template_id), own, now)
         if refusal is not None:
             refused[place] = refusal
     return refused
 
 
 def _refusal(
-    request: ClaimRequest, template: TemplateView | None, tier: str | None, now: datetime
+    request: ClaimRequest, template: TemplateView | None, held: frozenset[str], now: datetime
 ) -> ClaimOutcome | None:
     if template is None or (request.origin == "claim" and not template.claimable):
         return TemplateUnknown()
@@ -193,7 +193,7 @@ def _refusal(
         return NotYet(claim_from=template.claim_from)
     if request.origin == "claim" and template.claim_until is not None and template.claim_until <= now:
         return Ended()
-    if template.tiers and tier not in template.tiers:
+    if template.tiers and held.isdisjoint(template.tiers):
         return TierTooLow(tiers=template.tiers)
     return None
 

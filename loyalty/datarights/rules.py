@@ -99,7 +99,18 @@ HOLDINGS: Final = (
         ("template_id", "status", "origin", "claimed_at", "expires_at", "redeemed_at"),
     ),
     Holding(
-        "tier_interval", Erasure.OWN_RULE, "the present tier ends", "tiers", ("tier", "reason", "starts_at", "ends_at")
+        "tier_interval",
+        Erasure.OWN_RULE,
+        "the present tier ends",
+        "tiers",
+        ("ladder", "tier", "reason", "starts_at", "ends_at"),
+    ),
+    Holding(
+        "tier_standing",
+        Erasure.DELETE,
+        "when your tiers are looked at next",
+        "tier_dates",
+        ("ladder", "tier", "since", "review_at", "falls_at", "rises_at"),
     ),
     Holding("session", Erasure.DELETE, "logins", "logins", ("created_at", "expires_at", "revoked_at")),
     Holding(

@@ -128,9 +128,19 @@ INVARIANTS: Final = (
         """
         SELECT format('tier interval %s of member %s', id, member_id) FROM (
             SELECT id, member_id, starts_at, ends_at,
-                   lead(starts_at) OVER (PARTITION BY member_id ORDER BY starts_at, id) AS next_start
+                   lead(starts_at) OVER (PARTITION BY member_id, ladder ORDER BY starts_at, id) AS next_start
             FROM tier_interval
         ) t WHERE ends_at < starts_at OR ends_at > next_start OR (ends_at IS NULL AND next_start IS NOT NULL)
+        """,
+    ),
+    Invariant(
+        "tiers_held_are_stood",
+        "the tier that a member holds is the one where they stand, unless somebody set another by hand",
+        """
+        SELECT format('member %s holds %s of %s, stands on %s', i.member_id, i.tier, i.ladder, coalesce(s.tier, ''))
+        FROM tier_interval i JOIN member m ON m.id = i.member_id AND m.status NOT IN ('closed', 'merged')
+        LEFT JOIN tier_standing s ON s.member_id = i.member_id AND s.ladder = i.ladder
+        WHERE i.ends_at IS NULL AND s.pinned_tier IS NULL AND i.tier IS DISTINCT FROM s.tier
         """,
     ),
     Invariant(

@@ -73,7 +73,9 @@ def _before(following: date, anchor: date, months: int) -> date:
     return months_later(anchor, (times - 1) * months)
 
 
-def window_start(window: Window, at: datetime, *, joined_at: datetime, anchor: datetime, zone: ZoneInfo) -> datetime | None:
+def window_start(
+    window: Window, at: datetime, *, joined_at: datetime, anchor: datetime, zone: ZoneInfo
+) -> datetime | None:
     """Where the window around the instant `at` begins; None: it has no beginning. `anchor` is where a tier's own
     periods count from."""
     day = business_day(at, zone)
@@ -166,9 +168,7 @@ def grace_end(grace: Grace, short_at: datetime, *, reached_at: datetime | None, 
 def _period_end(grace: Grace, reached: date, short: date) -> date:
     if grace.months:
         return next_multiple(reached, grace.months, short)
-    return next(
-        ends for times in count(1) if (ends := reached + (times * grace.days + 1) * DAY) > short
-    )
+    return next(ends for times in count(1) if (ends := reached + (times * grace.days + 1) * DAY) > short)
 
 
 def _rounded_up(day: date, unit: Rounding) -> date:

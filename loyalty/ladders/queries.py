@@ -58,9 +58,7 @@ class Ladders:
 
     def of_tier(self, tier: str) -> PublishedLadder | None:
         """The ladder that has a step called `tier`; codes of tiers are the programme's own, not the ladder's."""
-        return next(
-            (one for one in self.by_code.values() if any(step.code == tier for step in one.ladder.steps)), None
-        )
+        return next((one for one in self.by_code.values() if any(step.code == tier for step in one.ladder.steps)), None)
 
     def step(self, tier: str | None, *, ladder: str = MAIN) -> Step:
         """The step called `tier`, on whichever ladder; the lowest of `ladder` when there is none (any more)."""
@@ -123,9 +121,7 @@ async def versions(ladder: str, *, limit: int = 20) -> list[VersionView]:
 
 async def version(ladder: str, number: int) -> VersionView | None:
     """One version of a ladder."""
-    row = await db.fetch_one(
-        f"SELECT {COLUMNS} FROM ladder_version WHERE ladder = $1 AND version = $2", ladder, number
-    )
+    row = await db.fetch_one(f"SELECT {COLUMNS} FROM ladder_version WHERE ladder = $1 AND version = $2", ladder, number)
     return None if row is None else view_of(row)
 
 

@@ -18,7 +18,7 @@ SELECT m.id, m.public_id, m.number, m.status, m.locale, m.name_masked, m.phone_m
            - coalesce((SELECT sum(remaining) FROM ledger_lot l WHERE l.member_id = m.id AND l.asset = 'points'
                        AND l.remaining > 0 AND l.state = 'active' AND l.expires_at <= $2), 0)::bigint AS points,
        coalesce((SELECT available FROM ledger_balance b WHERE b.member_id = m.id AND b.asset = 'growth'), 0) AS growth
-FROM member m LEFT JOIN tier_interval t ON t.member_id = m.id AND t.ends_at IS NULL
+FROM member m LEFT JOIN tier_interval t ON t.member_id = m.id AND t.ladder = 'main' AND t.ends_at IS NULL
 """
 
 

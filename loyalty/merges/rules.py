@@ -47,6 +47,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "session": Fate.OWN_RULE,
     "staff": Fate.MOVES,
     "tier_interval": Fate.OWN_RULE,
+    "tier_standing": Fate.OWN_RULE,
     "union_link": Fate.MOVES,
 }
 MOVED_TABLES: Final = tuple(sorted(table for table, fate in FATES.items() if fate is Fate.MOVES))

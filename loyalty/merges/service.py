@@ -20,6 +20,7 @@ from loyalty.ledger.service import Account, Asset, Grant, Posted, TakeBack
 from loyalty.members.service import MemberGone
 from loyalty.merges.rules import MOVED_TABLES, Candidate, survivor
 from loyalty.spine import service as spine
+from loyalty.tiers import joining as tiers
 
 _LOCK: Final = "SELECT id, status, joined_at FROM member WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 _MERGED_INTO: Final = """
@@ -94,11 +95,6 @@ _RETURN_CHECK_INS: Final = """
 UPDATE check_in SET member_id = $2, streak = given.streak
 FROM unnest($3::bigint[], $4::int[]) AS given(id, streak)
 WHERE check_in.id = given.id AND check_in.member_id = $1
-"""
-_REOPEN_TIER: Final = """
-INSERT INTO tier_interval (member_id, tier, reason, starts_at)
-SELECT member_id, tier, 'unmerge', $3 FROM tier_interval WHERE member_id = $1 AND ends_at = $2
-ON CONFLICT (member_id) WHERE ends_at IS NULL DO NOTHING
 """
 LATE_WITHIN: Final = timedelta(hours=1)
 
@@ -189,7 +185,7 @@ async def _merge(source_id: int, target_id: int, *, reason: str, now: datetime) 
         now,
     )
     moved = await _move_everything(merge_id, source_id, target_id, now=now)
-    await db.execute("UPDATE tier_interval SET ends_at = $2 WHERE member_id = $1 AND ends_at IS NULL", source_id, now)
+    moved["tiers"] = await tiers.join(source_id, target_id, now=now)
     await db.execute(_COPY_CONSENTS, source_id, target_id, merge_id)
     moved["adopted"] = await adoptions.adopt(source_id, target_id)
     await _keep(merge_id, moved)
@@ -256,7 +252,7 @@ async def undo(merge_id: int, *, now: datetime) -> Undone:
         raise NotUndoable
     await adoptions.give_back(source_id, target_id, moved["adopted"])
     await _return_rows(source_id, target_id, moved, now=now)
-    await db.execute(_REOPEN_TIER, source_id, row["at"], now)
+    await tiers.part(source_id, target_id, moved["tiers"], now=now)
     returned = await _return_value(merge_id, source_id, target_id, now=now)
     await db.execute("UPDATE member_merge SET undone_at = $2 WHERE id = $1", merge_id, now)
     return Undone(source_id, target_id, returned)

@@ -18,6 +18,13 @@ CHECKS = (
     ("ledger_entry", "entry_amount_in_range", "amount BETWEEN 0 AND 1000000000000"),
     ("ledger_posting", "posting_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
     ("ledger_posting", "posting_moves", "source <> destination"),
+    ("tier_standing", "pin_whole", "(pinned_tier IS NULL) = (pinned_until IS NULL)"),
+    ("ladder_version", "ladder_status_known", "status IN ('draft', 'published')"),
+    (
+        "ladder_version",
+        "ladder_published_whole",
+        "(status = 'published') = (effective_from IS NOT NULL AND published_by IS NOT NULL)",
+    ),
     ("coupon_template", "stock_not_oversold", "issued >= 0 AND (stock IS NULL OR issued <= stock)"),
     ("coupon_template", "validity_given", "valid_days IS NOT NULL OR valid_until IS NOT NULL"),
     ("coupon", "coupon_status_known", "status IN ('issued', 'redeemed', 'expired', 'void')"),
@@ -67,7 +74,8 @@ INDEXES = (
     "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
     "CREATE UNIQUE INDEX phone_claim_open_once ON phone_claim (phone_index) WHERE status = 'waiting'",
-    "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id) WHERE ends_at IS NULL",
+    "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id, ladder) WHERE ends_at IS NULL",
+    "CREATE INDEX tier_due ON tier_standing (due_at, id) WHERE due_at IS NOT NULL",
     "CREATE UNIQUE INDEX merged_once ON member_merge (source_id) WHERE undone_at IS NULL",
     "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",
     "CREATE INDEX coupon_expiring ON coupon (expires_at) WHERE status = 'issued'",
@@ -83,6 +91,18 @@ INDEXES = (
 
 # Rows that are updated again and again keep room beside them: a new version on the same page needs no index entries.
 FILL_FACTORS = (("ledger_balance", 70),)
+# Ranges stand for the equality of numbers and codes, so that no extension is needed.
+EXCLUSIONS = (
+    (
+        "tier_interval",
+        "tier_held_once",
+        (
+            "int8range(member_id, member_id, '[]') WITH &&,"
+            " int8range(hashtextextended(ladder, 0), hashtextextended(ladder, 0), '[]') WITH &&,"
+            " tstzrange(starts_at, ends_at) WITH &&"
+        ),
+    ),
+)
 
 REFUSE_CHANGE = """
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -99,6 +119,10 @@ def _statements() -> list[str]:
         *(f'ALTER TABLE "{table}" ADD CONSTRAINT {name} CHECK ({rule})' for table, name, rule in CHECKS),
         *INDEXES,
         *(f"ALTER TABLE {table} SET (fillfactor = {percent})" for table, percent in FILL_FACTORS),
+        *(
+            f'ALTER TABLE "{table}" ADD CONSTRAINT {name} EXCLUDE USING gist ({rule})'
+            for table, name, rule in EXCLUSIONS
+        ),
         REFUSE_CHANGE,
         *(
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "

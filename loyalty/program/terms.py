@@ -4,11 +4,10 @@ One published version is one validated document; its JSON Schema feeds the conso
 number is a new version with its own date, never a deploy, and past facts keep the version they had.
 """
 
-from itertools import pairwise
-from typing import Annotated, Final, Self
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 Amount = Annotated[int, Field(ge=0, le=10**9)]
 Words = dict[str, str]
@@ -46,15 +45,6 @@ class CheckInTerms(_Part):
     bonuses: tuple[StreakBonus, ...] = (StreakBonus(days=7, points=20), StreakBonus(days=30, points=100))
 
 
-class TierTerms(_Part):
-    """One step of the ladder; `multiplier_percent` applies to points earned by purchases."""
-
-    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,23}$")]
-    growth_from: Amount
-    multiplier_percent: Annotated[int, Field(ge=100, le=1000)] = 100
-    names: Words
-
-
 class StaffLimits(_Part):
     """How many points one role may grant by itself; above it another person decides."""
 
@@ -86,14 +76,6 @@ class QuietHours(_Part):
     end_hour: Annotated[int, Field(ge=0, le=23)] = 8
 
 
-DEFAULT_LADDER: Final = (
-    TierTerms(code="basic", growth_from=0, names={"zh-CN": "普通会员", "en": "Member"}),
-    TierTerms(code="silver", growth_from=500, multiplier_percent=110, names={"zh-CN": "银卡会员", "en": "Silver"}),
-    TierTerms(code="gold", growth_from=2000, multiplier_percent=120, names={"zh-CN": "金卡会员", "en": "Gold"}),
-    TierTerms(code="diamond", growth_from=10000, multiplier_percent=150, names={"zh-CN": "钻石会员", "en": "Diamond"}),
-)
-
-
 class Terms(_Part):
     """Everything a brand decides about its programme."""
 
@@ -102,18 +84,10 @@ class Terms(_Part):
     points: PointsTerms = PointsTerms()
     growth: GrowthTerms = GrowthTerms()
     check_in: CheckInTerms = CheckInTerms()
-    tiers: tuple[TierTerms, ...] = DEFAULT_LADDER
     staff: StaffLimits = StaffLimits()
     reminders: ReminderTerms = ReminderTerms()
     birthday: BirthdayTerms = BirthdayTerms()
     quiet_hours: QuietHours = QuietHours()
-
-    @model_validator(mode="after")
-    def _ladder_rises(self) -> Self:
-        steps = [tier.growth_from for tier in self.tiers]
-        if not steps or steps[0] != 0 or any(a >= b for a, b in pairwise(steps)):
-            raise ValueError("tiers start at growth_from = 0 and rise strictly")
-        return self
 
     @property
     def calendar(self) -> ZoneInfo:

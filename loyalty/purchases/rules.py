@@ -9,7 +9,6 @@ from typing import Any, Final
 import orjson
 
 from loyalty.program.terms import Terms
-from loyalty.tiers import rules as tiers
 
 FEN_PER_YUAN: Final = 100
 PERCENT: Final = 100
@@ -25,13 +24,13 @@ class Earned:
     multiplier_percent: int
 
 
-def earned(amount_fen: int, *, tier: str | None, terms: Terms) -> Earned:
-    """Points and growth for `amount_fen` paid, rounded down once per order and not per line."""
-    multiplier = tiers.held(tier, terms.tiers).multiplier_percent
+def earned(amount_fen: int, *, multiplier_percent: int, terms: Terms) -> Earned:
+    """Points and growth for `amount_fen` paid, rounded down once per order and not per line. The multiplier is that of
+    the member's tiers."""
     return Earned(
-        points=amount_fen * terms.points.per_yuan * multiplier // (FEN_PER_YUAN * PERCENT),
+        points=amount_fen * terms.points.per_yuan * multiplier_percent // (FEN_PER_YUAN * PERCENT),
         growth=amount_fen * terms.growth.per_yuan // FEN_PER_YUAN,
-        multiplier_percent=multiplier,
+        multiplier_percent=multiplier_percent,
     )
 
 

@@ -14,7 +14,7 @@ from loyalty.errors import Conflict, Invalid, ensure
 from loyalty.events import PurchaseRecorded
 from loyalty.expiry import end_of_month_rule
 from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, Grant, Posted
+from loyalty.ledger.service import Asset, Grant, Operation, Outcome, Posted
 from loyalty.money import AMOUNT_MAX
 from loyalty.program import queries as program
 from loyalty.program.queries import PublishedTerms
@@ -120,9 +120,9 @@ async def record(batch: Sequence[NewPurchase], *, principal: Principal, now: dat
     judged = await _judge(batch, now)
     fresh = await _insert(judged, principal, now)
     if fresh:
-        await _earn(fresh, {item.purchase.key: item for item in judged.values()}, now)
+        posted = await _earn(fresh, {item.purchase.key: item for item in judged.values()}, now)
         await _tell(fresh, principal, now)
-        await tiers.review((view.member_id for view in fresh.values()), now=now)
+        await tiers.review_posted(posted, buyers=(view.member_id for view in fresh.values()), now=now)
     known = await _known([purchase.key for purchase in batch if purchase.key not in fresh])
     return _outcomes(batch, judged, fresh, known)
 
@@ -156,12 +156,14 @@ def _check(purchase: NewPurchase, now: datetime) -> None:
 async def _judge(batch: Sequence[NewPurchase], now: datetime) -> dict[Key, _Judged]:
     """What the first purchase under each key would earn."""
     first = {purchase.key: purchase for purchase in reversed(batch)}
-    held = await tiers_read.held_at([(purchase.member_id, purchase.occurred_at) for purchase in first.values()])
+    moments = [(purchase.member_id, purchase.occurred_at) for purchase in first.values()]
+    benefits = await tiers_read.benefits_at(moments, now=now)
     judged: dict[Key, _Judged] = {}
     for key, purchase in first.items():
         published = await program.in_force(purchase.occurred_at, now=now)
-        tier = held.get((purchase.member_id, purchase.occurred_at))
-        judged[key] = _Judged(purchase, published, rules.earned(purchase.amount_fen, tier=tier, terms=published.terms))
+        percent = benefits[purchase.member_id, purchase.occurred_at].multiplier_percent
+        earned = rules.earned(purchase.amount_fen, multiplier_percent=percent, terms=published.terms)
+        judged[key] = _Judged(purchase, published, earned)
     return judged
 
 
@@ -189,10 +191,14 @@ async def _insert(judged: Mapping[Key, _Judged], principal: Principal, now: date
     return {(row["source"], row["external_id"]): view_of(row) for row in rows}
 
 
-async def _earn(fresh: Mapping[Key, PurchaseView], judged: Mapping[Key, _Judged], now: datetime) -> None:
-    batch = [grant for key, view in fresh.items() for grant in _grants(view, judged[key], now)]
-    for outcome in await ledger.post(batch, now=now):
+async def _earn(
+    fresh: Mapping[Key, PurchaseView], judged: Mapping[Key, _Judged], now: datetime
+) -> list[tuple[Operation, Outcome]]:
+    batch: list[Operation] = [grant for key, view in fresh.items() for grant in _grants(view, judged[key], now)]
+    posted = list(zip(batch, await ledger.post(batch, now=now), strict=True))
+    for _, outcome in posted:
         ensure(isinstance(outcome, Posted) and not outcome.replayed, "a purchase that was just inserted earned nothing")
+    return posted
 
 
 def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
@@ -214,12 +220,13 @@ def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
             kind="purchase",
             reason=reason,
             occurred_at=view.occurred_at,
-            effective_at=now,
+            effective_at=effective_at,
             expires_at=expiry,
         )
-        for asset, amount, expiry in (
-            (Asset.POINTS, view.points, expires_at),
-            (Asset.GROWTH, view.growth, None),
+        for asset, amount, effective_at, expiry in (
+            (Asset.POINTS, view.points, now, expires_at),
+            # Growth value counts in the period in which the purchase happened, however late it is reported.
+            (Asset.GROWTH, view.growth, view.occurred_at, None),
         )
         if amount
     ]

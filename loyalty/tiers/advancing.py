@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Final
 
 from loyalty.tiers import measures, rules
-from loyalty.tiers.rules import Asked, Change, Counts, Kind, State, Turn, Warning
 from loyalty.tiers.standings import Stood
+from loyalty.tiers.states import Asked, Change, Counts, Foretold, Kind, State, Turn
 
 # Dates that one pass follows; a member who lagged behind longer is due again at once.
 DATES_MAX: Final = 24
@@ -25,7 +25,7 @@ class Course:
     stood: Stood
     state: State
     changes: list[Change] = field(default_factory=list)
-    warning: Warning | None = None
+    warning: Foretold | None = None
 
     @property
     def is_moved(self) -> bool:
@@ -79,9 +79,7 @@ async def meet_metric(courses: Sequence[Course], *, now: datetime, reason: str) 
         ]
 
 
-async def counted(
-    courses: Sequence[Course], asked: Sequence[tuple[Asked, Asked]], *, now: datetime
-) -> list[Counts]:
+async def counted(courses: Sequence[Course], asked: Sequence[tuple[Asked, Asked]], *, now: datetime) -> list[Counts]:
     """The two counts of each pair, and what the second consists of where the end of the tier depends on it."""
     if not courses:
         return []

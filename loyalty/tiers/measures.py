@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from loyalty import db
 from loyalty.ladders.rules import Metric
-from loyalty.tiers.rules import Asked
+from loyalty.tiers.states import Asked
 
 Question = tuple[int, Asked]
 Timeline = tuple[tuple[datetime, int], ...]

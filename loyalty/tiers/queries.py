@@ -12,10 +12,10 @@ from loyalty.ladders import queries as ladders_read
 from loyalty.ladders.queries import Ladders
 from loyalty.ladders.rules import MAIN, Benefits, Ladder, Step, best_of
 from loyalty.program import queries as program
-from loyalty.tiers import advancing, measures, rules, standings
+from loyalty.tiers import advancing, measures, rules, standings, states
 from loyalty.tiers.advancing import Course
-from loyalty.tiers.rules import Pin
 from loyalty.tiers.standings import Key
+from loyalty.tiers.states import Pin
 
 PAGE_MAX: Final = 100
 
@@ -78,14 +78,14 @@ class Interval:
     ends_at: datetime | None
 
 
-async def standings_on(
-    member_ids: Sequence[int], *, at: datetime, ladder: str | None = MAIN
-) -> Mapping[Key, Standing]:
+async def standings_on(member_ids: Sequence[int], *, at: datetime, ladder: str | None = MAIN) -> Mapping[Key, Standing]:
     """Where living members stand on `ladder` (None: on every one), by member and ladder."""
     ladders = await ladders_read.in_force(at)
     terms = (await program.in_force(at)).terms
     codes = list(ladders.by_code) if ladder is None else [ladder]
-    stood = await standings.read([(member_id, code) for member_id in member_ids for code in codes], ladders, terms.calendar)
+    stood = await standings.read(
+        [(member_id, code) for member_id in member_ids for code in codes], ladders, terms.calendar
+    )
     courses = [Course(one, one.state) for one in stood]
     await advancing.pass_dates(courses, now=at)
     return {course.stood.key: standing for course, standing in await _shown(courses, at)}
@@ -109,9 +109,10 @@ async def standing(member_id: int, *, at: datetime, ladder: str = MAIN) -> Stand
 
 
 async def tiers_of(member_ids: Sequence[int], *, at: datetime) -> Mapping[int, frozenset[str]]:
-    """The codes of all tiers that each member holds, on whichever ladder."""
+    """The codes of all tiers that each member holds, on whichever ladder; the lowest ones among them."""
     held = await _held([(member_id, at) for member_id in set(member_ids)], None, now=at)
-    return {member_id: frozenset(codes.values()) for (member_id, _), codes in held.items()}
+    lowest = {code: one.ladder.lowest.code for code, one in (await ladders_read.in_force(at)).by_code.items()}
+    return {member_id: frozenset((lowest | held.get((member_id, at), {})).values()) for member_id in member_ids}
 
 
 async def held_at(
@@ -171,7 +172,7 @@ async def _as_settled(
         courses = [Course(one, one.state) for one in stood]
         await advancing.pass_dates(courses, now=at)
         for course in courses:
-            step = rules.held(course.state, course.stood.case.ladder, at)
+            step = states.held(course.state, course.stood.case.ladder, at)
             found.setdefault((member_id, at), {})[course.stood.case.published.code] = step.code
 
 
@@ -190,8 +191,8 @@ def _standing(
     course: Course, counted: Mapping[measures.Question, int], reach: measures.Question, at: datetime
 ) -> Standing:
     ladder, position = course.stood.case.ladder, course.state.position
-    tier, own = rules.held(course.state, ladder, at), ladder.step(position.tier)
-    above = rules.step_above(tier, ladder)
+    tier, own = states.held(course.state, ladder, at), ladder.step(position.tier)
+    above = states.step_above(tier, ladder)
     asked = rules.asked_at_end(course.state, course.stood.case)
     kept = counted[course.stood.member_id, asked] if asked is not None else 0
     return Standing(
@@ -210,5 +211,5 @@ def _standing(
 
 
 def _bottom(ladder: Ladder) -> Standing:
-    above = rules.step_above(ladder.lowest, ladder)
+    above = states.step_above(ladder.lowest, ladder)
     return Standing(ladder, ladder.lowest, 0, None, above, above.reach_from if above else 0)

@@ -9,156 +9,29 @@ pinned tier until the pin ends.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from loyalty.clock import start_of
 from loyalty.errors import unreachable
 from loyalty.ladders import periods
-from loyalty.ladders.queries import PublishedLadder
 from loyalty.ladders.rules import Fall, Ladder, Measure, NextPeriod, Rolling, Step, TierAnniversary, WhileQualified
+from loyalty.tiers.states import (
+    Asked,
+    Case,
+    Change,
+    Counts,
+    Foretold,
+    Kind,
+    Position,
+    State,
+    Turn,
+    follows,
+    held,
+)
 
 _INSTANT: Final = datetime.resolution
-
-
-class Kind(StrEnum):
-    """What a change is to the member; kept: a refund left the tier where it was."""
-
-    RAISED = "raised"
-    LOWERED = "lowered"
-    RETAINED = "retained"
-    KEPT = "kept"
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a member stands by right. Keeping counts from `counted_from`, further rises from `cycle_from` (None:
-    since joining). `review_at` None: no review by the calendar. `falls_at`: fell short, in grace until then.
-    `rises_at`: a higher step is reached and begins then."""
-
-    tier: str
-    since: datetime
-    counted_from: datetime
-    cycle_from: datetime | None = None
-    review_at: datetime | None = None
-    falls_at: datetime | None = None
-    rises_at: datetime | None = None
-
-    @property
-    def ends_at(self) -> datetime | None:
-        """When the tier is lost unless enough is counted; None: by the calendar never."""
-        return self.falls_at or self.review_at
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """A tier that somebody set by hand until `until`: at least this one, or exactly this one."""
-
-    override_id: int
-    tier: str
-    until: datetime
-    exactly: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """Everything the machine knows of one member on one ladder. `told` is the nearest distance in days at which a
-    lowering was announced, `before` where the member stood before the last rises, newest first."""
-
-    position: Position
-    pin: Pin | None = None
-    told: int | None = None
-    before: tuple[Position, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """Whom and by which rules to judge."""
-
-    published: PublishedLadder
-    joined_at: datetime
-    zone: ZoneInfo
-
-    @property
-    def ladder(self) -> Ladder:
-        """The ladder in force."""
-        return self.published.ladder
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What has to be counted: a measure from `begins` (None: ever) to before `ends` (None: no end)."""
-
-    measure: Measure
-    begins: datetime | None
-    ends: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What was counted for reaching and for keeping. `timeline`, newest first, is what the count for keeping consists
-    of, where a tier follows a rolling metric."""
-
-    reach: int
-    keep: int
-    timeline: tuple[tuple[datetime, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """The tier held went from `old` to `new` at `at`, or was confirmed (both the same), and why."""
-
-    at: datetime
-    kind: Kind
-    old: str
-    new: str
-    reason: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The state after a move, and the change that the member sees of it, if any."""
-
-    state: State
-    change: Change | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Warning:
-    """The tier is lost at `ends_at`, `days` ahead, unless `missing` more is counted."""
-
-    days: int
-    ends_at: datetime
-    missing: int
-
-
-def newcomer(joined_at: datetime, ladder: Ladder) -> State:
-    """Who was never judged stands at the bottom since joining."""
-    return State(Position(ladder.lowest.code, joined_at, joined_at))
-
-
-def held(state: State, ladder: Ladder, at: datetime) -> Step:
-    """What the member holds: their position, or the pinned tier while it counts for more, or exactly."""
-    own = ladder.step(state.position.tier)
-    pin = state.pin
-    if pin is None or pin.until <= at:
-        return own
-    pinned = ladder.step(pin.tier)
-    return pinned if pin.exactly or ladder.place(pin.tier) > ladder.place(own.code) else own
-
-
-def step_above(step: Step, ladder: Ladder) -> Step | None:
-    """The next step up from `step`; None at the top."""
-    return next((above for above in ladder.steps if above.reach_from > step.reach_from), None)
-
-
-def _follows(state: State, ladder: Ladder) -> bool:
-    """True for a tier that lasts as long as its metric."""
-    return isinstance(ladder.validity_of(ladder.step(state.position.tier)), WhileQualified)
 
 
 def needs_timeline(ladder: Ladder) -> bool:
@@ -205,7 +78,7 @@ def is_warned(state: State, case: Case, now: datetime) -> bool:
     return at is not None and at <= now
 
 
-def warning(state: State, case: Case, counted: int, now: datetime) -> tuple[State, Warning | None]:
+def warning(state: State, case: Case, counted: int, now: datetime) -> tuple[State, Foretold | None]:
     """Announce a lowering once its distance is reached; nearer distances make farther ones superfluous."""
     ends_at = state.position.ends_at
     if ends_at is None:
@@ -220,7 +93,7 @@ def warning(state: State, case: Case, counted: int, now: datetime) -> tuple[Stat
     if missing <= 0 or hidden:
         return told, None
     days = (ends_at.astimezone(case.zone).date() - now.astimezone(case.zone).date()).days
-    return told, Warning(days, ends_at, missing)
+    return told, Foretold(days, ends_at, missing)
 
 
 def _fresh_end(state: State, case: Case, at: datetime) -> State:
@@ -242,7 +115,9 @@ def asked_when_due(state: State, case: Case) -> tuple[Asked, Asked]:
         unreachable("something is due")
     review_at = _failed_review(state, case)
     keep = _closed(case.ladder.kept_by, review_at or at, position.counted_from, case)
-    return _of_cycle(_closed(case.ladder.measure, at, _cycle(position, case), case), position, case), replace(keep, ends=at)
+    return _of_cycle(_closed(case.ladder.measure, at, _cycle(position, case), case), position, case), replace(
+        keep, ends=at
+    )
 
 
 def asked_now(state: State, case: Case, now: datetime) -> tuple[Asked, Asked]:
@@ -277,7 +152,7 @@ def asked_of_rises(state: State, case: Case) -> list[Asked]:
 def _failed_review(state: State, case: Case) -> datetime | None:
     """The review at which a member in grace fell short; None outside a grace that began with one."""
     position = state.position
-    return position.review_at if position.falls_at is not None and not _follows(state, case.ladder) else None
+    return position.review_at if position.falls_at is not None and not follows(state, case.ladder) else None
 
 
 def _cycle(position: Position, case: Case) -> datetime:
@@ -335,7 +210,7 @@ def live(state: State, case: Case, counts: Counts, now: datetime, *, reason: str
     state = replace(state, position=replace(position, rises_at=_begins_at(position, case, now) if rises else None))
     if counts.keep >= ladder.step(position.tier).kept_from:
         return _confirm(state, case, counts, now) if position.falls_at else Turn(_followed(state, case, counts, now))
-    if position.falls_at is not None or not _follows(state, ladder):
+    if position.falls_at is not None or not follows(state, ladder):
         return Turn(state)
     if ladder.grace is not None:
         return Turn(_in_grace(state, case, now))
@@ -370,7 +245,7 @@ def rise(state: State, case: Case, counts: Counts, to: Step, at: datetime, reaso
 def _confirm(state: State, case: Case, counts: Counts, at: datetime) -> Turn:
     position, ladder = state.position, case.ladder
     step = ladder.step(position.tier)
-    if _follows(state, ladder):
+    if follows(state, ladder):
         found = _followed(replace(state, position=replace(position, falls_at=None)), case, counts, at)
         noteworthy = position.falls_at is not None
     else:
@@ -398,7 +273,7 @@ def _in_grace(state: State, case: Case, short_at: datetime) -> State:
     grace, position = case.ladder.grace, state.position
     if grace is None:
         unreachable("the ladder has a grace")
-    reached_at = position.since if _follows(state, case.ladder) else None
+    reached_at = position.since if follows(state, case.ladder) else None
     ends_at = periods.grace_end(grace, short_at, reached_at=reached_at, zone=case.zone)
     return replace(state, position=replace(position, falls_at=ends_at), told=None)
 
@@ -410,6 +285,25 @@ def _fall(state: State, case: Case, counts: Counts, at: datetime, *, reason: str
     found = lowered_to(to, state, case, counts, at)
     evidence = _evidence(ladder.kept_by, counts.keep, ladder.steps[place].kept_from)
     return _shown(state, found, case, at, reason=reason, evidence=evidence)
+
+
+def joined(mine: State, theirs: State, case: Case, at: datetime) -> Turn:
+    """What becomes of `mine` when its member is joined with that of `theirs`: the higher tier stays, of the same tier
+    the one that lasts longer, and of two pins the higher one."""
+    better = max((theirs, mine), key=lambda state: _rank(state, case.ladder))
+    pins = [state.pin for state in (mine, theirs) if state.pin is not None]
+    pin = max(pins, key=lambda pin: (case.ladder.place(pin.tier), pin.until), default=None)
+    return _shown(mine, _fresh_end(replace(better, pin=pin), case, at), case, at, reason="merge")
+
+
+def _rank(state: State, ladder: Ladder) -> tuple[int, bool, datetime]:
+    ends_at = state.position.ends_at
+    return ladder.place(state.position.tier), ends_at is None, ends_at or state.position.since
+
+
+def returned(state: State, to: State, case: Case, at: datetime) -> Turn:
+    """Back to `to`, where the member stood before a merge that is undone."""
+    return _shown(state, _fresh_end(to, case, at), case, at, reason="unmerge")
 
 
 def kept_below(ladder: Ladder, place: int, count: int) -> Step:
@@ -428,7 +322,7 @@ def lowered_to(to: Step, state: State, case: Case, counts: Counts, at: datetime)
 
 def _followed(state: State, case: Case, counts: Counts, at: datetime) -> State:
     """The end of a tier that follows a rolling metric: when what it was reached by leaves the window."""
-    if not _follows(state, case.ladder):
+    if not follows(state, case.ladder):
         return state
     position = state.position
     ends_at = _lasts_until(counts.timeline, case, case.ladder.step(position.tier).kept_from)

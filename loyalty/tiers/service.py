@@ -16,13 +16,13 @@ from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ladders import queries as ladders_read
 from loyalty.ladders.queries import Ladders
-from loyalty.ladders.rules import Fall, Ladder, Lifetime, Metric, WhileQualified
+from loyalty.ladders.rules import Ladder, Metric
 from loyalty.ledger.operations import Asset, Operation, Outcome, Posted
 from loyalty.program import queries as program
 from loyalty.tiers import advancing, standings, telling
 from loyalty.tiers.advancing import Course
-from loyalty.tiers.rules import Change, Kind
 from loyalty.tiers.standings import Key
+from loyalty.tiers.states import Change, Kind
 from loyalty.tiers.telling import Written
 
 _BY_PURCHASES: Final = frozenset({Metric.SPEND, Metric.VISITS})
@@ -138,7 +138,9 @@ async def _judge(keys: Iterable[Key], ladders: Ladders, *, now: datetime, reason
 def _raised(one: Written) -> Raised:
     change = one.change
     count = change.evidence.get("count", 0)
-    return Raised(one.interval_id, one.course.stood.member_id, change.old, change.new, count, one.course.stood.case.published.code)
+    return Raised(
+        one.interval_id, one.course.stood.member_id, change.old, change.new, count, one.course.stood.case.published.code
+    )
 
 
 async def write(courses: Sequence[Course], *, now: datetime) -> list[Written]:

@@ -1,19 +1,22 @@
 """The rows of `tier_standing` as states of the machine, read and written by the batch."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
+from zoneinfo import ZoneInfo
 
-import orjson
+from pydantic import TypeAdapter
 
 from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ladders.queries import Ladders
-from loyalty.tiers import rules
-from loyalty.tiers.rules import Case, Pin, Position, State
+from loyalty.tiers import rules, states
+from loyalty.tiers.states import Case, Pin, Position, State
 
 Key = tuple[int, str]
+
+_POSITIONS: Final[TypeAdapter[tuple[Position, ...]]] = TypeAdapter(tuple[Position, ...])
 
 _FIELDS: Final = (
     "s.id, s.tier, s.since, s.counted_from, s.cycle_from, s.review_at, s.falls_at, s.rises_at, s.before, s.told,"
@@ -72,17 +75,21 @@ class Stood:
         return (self.member_id, self.case.published.code)
 
 
-async def read(keys: Iterable[Key], ladders: Ladders, zone: Any) -> list[Stood]:
+async def read(keys: Iterable[Key], ladders: Ladders, zone: ZoneInfo) -> list[Stood]:
     """The states of living members on ladders in force, without a lock; in the order of the keys."""
     wanted = [key for key in keys if key[1] in ladders.by_code]
     if not wanted:
         return []
     rows = await db.fetch(_READ, [member_id for member_id, _ in wanted], [ladder for _, ladder in wanted])
     found = {(row["member_id"], row["ladder"]): row for row in rows}
-    return [_stood(found[key], Case(ladders.by_code[key[1]], found[key]["joined_at"], zone)) for key in wanted if key in found]
+    return [
+        _stood(found[key], Case(ladders.by_code[key[1]], found[key]["joined_at"], zone))
+        for key in wanted
+        if key in found
+    ]
 
 
-async def take(keys: Iterable[Key], ladders: Ladders, zone: Any) -> list[Stood]:
+async def take(keys: Iterable[Key], ladders: Ladders, zone: ZoneInfo) -> list[Stood]:
     """The states of living members, each with a row that this unit of work holds: who is judged at the same moment
     by two facts is judged one after the other, and the second sees both."""
     wanted = sorted({key for key in keys if key[1] in ladders.by_code})
@@ -118,7 +125,7 @@ def _columns(states: Sequence[tuple[Case, State]]) -> list[list[object]]:
         [position.review_at for position in positions],
         [position.falls_at for position in positions],
         [position.rises_at for position in positions],
-        [document_of(state.before) for _, state in states],
+        [_document(state.before) for _, state in states],
         [state.told for _, state in states],
         [pin.override_id if pin else None for pin in pins],
         [pin.tier if pin else None for pin in pins],
@@ -128,31 +135,21 @@ def _columns(states: Sequence[tuple[Case, State]]) -> list[list[object]]:
     ]
 
 
-def document_of(positions: Sequence[Position]) -> str:
+def _document(positions: Sequence[Position]) -> str:
     """Positions as JSON."""
-    return orjson.dumps([asdict(position) for position in positions]).decode()
-
-
-def positions_of(document: str) -> tuple[Position, ...]:
-    """The positions that `document_of` wrote."""
-    return tuple(_position(values) for values in orjson.loads(document))
-
-
-def _position(values: Mapping[str, Any]) -> Position:
-    dates = {
-        name: None if value is None else datetime.fromisoformat(value) for name, value in values.items() if name != "tier"
-    }
-    return Position(tier=values["tier"], **dates)
+    return _POSITIONS.dump_json(tuple(positions)).decode()
 
 
 def _stood(row: db.Row, case: Case) -> Stood:
     if row["id"] is None:
-        return Stood(row["member_id"], case, rules.newcomer(row["joined_at"], case.ladder), None, 0, None)
+        return Stood(row["member_id"], case, states.newcomer(row["joined_at"], case.ladder), None, 0, None)
     names = ("tier", "since", "counted_from", "cycle_from", "review_at", "falls_at", "rises_at")
     pin = (
         Pin(row["override_id"], row["pinned_tier"], row["pinned_until"], row["pinned_exactly"])
         if row["pinned_tier"] is not None
         else None
     )
-    state = State(Position(**{name: row[name] for name in names}), pin, row["told"], positions_of(row["before"]))
+    state = State(
+        Position(**{name: row[name] for name in names}), pin, row["told"], _POSITIONS.validate_json(row["before"])
+    )
     return Stood(row["member_id"], case, state, row["id"], row["revision"], row["due_at"])

@@ -10,7 +10,7 @@ from loyalty.outbox import service as outbox
 from loyalty.outbox.service import Notice
 from loyalty.spine import service as spine
 from loyalty.tiers.advancing import Course
-from loyalty.tiers.rules import Change, Kind, Warning
+from loyalty.tiers.states import Change, Foretold, Kind
 
 NOTICE_KEEPS: Final = timedelta(days=2)
 _NOTICES: Final[Mapping[Kind, str]] = {
@@ -41,7 +41,8 @@ async def tell(written: Sequence[Written], courses: Iterable[Course], *, now: da
 
 
 def _is_told(change: Change) -> bool:
-    return change.kind in _NOTICES
+    """What a merge undone gives back is nothing to congratulate on."""
+    return change.kind in _NOTICES and change.reason != "unmerge"
 
 
 def _events(one: Written) -> Iterable[Event]:
@@ -61,7 +62,7 @@ def _events(one: Written) -> Iterable[Event]:
             return
 
 
-def _foreseen(course: Course, warning: Warning, now: datetime) -> Event:
+def _foreseen(course: Course, warning: Foretold, now: datetime) -> Event:
     return TierLoweringAnnounced(
         member_id=course.stood.member_id,
         at=now,
@@ -91,7 +92,7 @@ def _of_change(one: Written, now: datetime) -> Notice:
     )
 
 
-def _of_warning(course: Course, warning: Warning, now: datetime) -> Notice:
+def _of_warning(course: Course, warning: Foretold, now: datetime) -> Notice:
     return _notice(
         course,
         "tier_will_lower",

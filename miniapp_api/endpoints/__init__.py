@@ -20,11 +20,13 @@ from miniapp_api.endpoints import (
     sessions,
     staff,
     subscriptions,
+    tiers,
 )
 
 ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *sessions.ENDPOINTS,
     *me.ENDPOINTS,
+    *tiers.ENDPOINTS,
     *phones.ENDPOINTS,
     *phone_claims.ENDPOINTS,
     *consents.ENDPOINTS,

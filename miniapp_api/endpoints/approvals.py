@@ -12,11 +12,11 @@ from loyalty.approvals import queries as approvals_read
 from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import AlreadyDecided, ApprovalExpired, ApprovalUnknown, PayloadChanged
 from loyalty.counter import service as counter
+from loyalty.ladders import queries as ladders
 from loyalty.members import queries as members
 from loyalty.members.service import MemberGone
 from loyalty.points import service as points
 from loyalty.points.service import AwaitingApproval, GrantInvalid, GrantKeyReused
-from loyalty.program import queries as program
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoBody, NoQuery, Rate, Repeat, Summary
 from miniapp_api.endpoints.counter import Served, served
@@ -94,7 +94,7 @@ async def staff_decide(call: Call[Decision, NoQuery]) -> Approval:
 async def _approval(call: Call[NoBody, NoQuery] | Call[Decision, NoQuery], asked: ApprovalView) -> Approval:
     try:
         card = await members.card(asked.member_id, at=call.now)
-        member = served(card, (await program.in_force(call.now)).terms, call.locale)
+        member = served(card, await ladders.in_force(call.now), call.locale)
     except MemberGone:
         member = None
     return Approval(

@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from loyalty.counter.service import ByCode, ByNumber, ByPhone, Clue
+from loyalty.ladders.queries import Ladders
 from loyalty.members.queries import MemberCard
-from loyalty.program.terms import Terms
 from miniapp_api.endpoint import Body
 from miniapp_api.endpoints.me import Tier, tier_of
 from templates.words import Locale
@@ -54,7 +54,7 @@ class Served:
     registered_at: datetime | None
 
 
-def served(card: MemberCard, terms: Terms, locale: Locale) -> Served:
+def served(card: MemberCard, programme: Ladders, locale: Locale) -> Served:
     """A card without what the counter does not need."""
     return Served(
         id=card.public_id,
@@ -62,7 +62,7 @@ def served(card: MemberCard, terms: Terms, locale: Locale) -> Served:
         name=card.name_masked,
         phone=card.phone_masked,
         status=card.status,
-        tier=tier_of(card.tier, terms, locale),
+        tier=tier_of(card.tier, programme, locale),
         points=card.points,
         growth=card.growth,
         registered_at=card.registered_at,

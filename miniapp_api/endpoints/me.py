@@ -10,15 +10,15 @@ import segno
 from pydantic import Field
 
 from loyalty.access import Action
+from loyalty.ladders import queries as ladders
+from loyalty.ladders.queries import Ladders
+from loyalty.ladders.rules import Step
 from loyalty.member_codes import service as member_codes
 from loyalty.members import queries as members_read
 from loyalty.members import service as members
 from loyalty.members.queries import MemberCard
 from loyalty.members.rules import BirthdayRefused, NameRefused
 from loyalty.members.service import BirthdaySet, MemberGone
-from loyalty.program import queries as program
-from loyalty.program.terms import Terms, TierTerms
-from loyalty.tiers import queries as tiers
 from miniapp_api import bursts
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import (
@@ -67,27 +67,6 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class TierHeld:
-    """A tier held in [starts_at, ends_at); `ends_at` is null while it lasts."""
-
-    tier: Tier
-    starts_at: datetime
-    ends_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class TierStanding:
-    """Where the member stands and what is missing to the next tier (null at the top)."""
-
-    tier: Tier
-    since: datetime | None
-    growth: int
-    next_tier: Tier | None
-    missing: int
-    history: tuple[TierHeld, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class RotatingCode:
     """Show it to a till; it works once and for `expires_in_s` seconds."""
 
@@ -112,8 +91,7 @@ class Registration(Body):
 
 async def read_me(call: Call[NoBody, NoQuery]) -> Me:
     """The member's card."""
-    terms = (await program.in_force(call.now)).terms
-    return me_view(await bursts.card_of(call.member_id), terms, call.locale)
+    return me_view(await bursts.card_of(call.member_id), await ladders.in_force(call.now), call.locale)
 
 
 async def change_profile(call: Call[Profile, NoQuery]) -> Me:
@@ -141,28 +119,6 @@ async def register(call: Call[Registration, NoQuery]) -> Me:
     return await me_of(call.member_id, at=call.now, locale=call.locale)
 
 
-async def read_tier(call: Call[NoBody, NoQuery]) -> TierStanding:
-    """Where the member stands."""
-    standing = await tiers.standing(call.member_id, at=call.now)
-    terms = (await program.in_force(call.now)).terms
-    held = await tiers.history(call.member_id)
-    return TierStanding(
-        tier=_named(standing.tier, call.locale),
-        since=standing.since,
-        growth=standing.growth,
-        next_tier=_named(standing.next_tier, call.locale) if standing.next_tier else None,
-        missing=standing.missing,
-        history=tuple(
-            TierHeld(
-                tier_of(interval.tier, terms, call.locale),
-                interval.starts_at,
-                interval.ends_at,
-            )
-            for interval in held
-        ),
-    )
-
-
 async def read_code(call: Call[NoBody, NoQuery]) -> RotatingCode:
     """The code of this half minute."""
     shown = await member_codes.current(call.member_id, now=call.now)
@@ -180,10 +136,10 @@ async def read_code_picture(call: Call[NoBody, NoQuery]) -> Bytes:
 async def me_of(member_id: int, *, at: datetime, locale: Locale) -> Me:
     """The card of a member in the words of `locale`."""
     card = await members_read.card(member_id, at=at)
-    return me_view(card, (await program.in_force(at)).terms, locale)
+    return me_view(card, await ladders.in_force(at), locale)
 
 
-def me_view(card: MemberCard, terms: Terms, locale: Locale) -> Me:
+def me_view(card: MemberCard, programme: Ladders, locale: Locale) -> Me:
     """A card as its member sees it."""
     return Me(
         id=card.public_id,
@@ -194,7 +150,7 @@ def me_view(card: MemberCard, terms: Terms, locale: Locale) -> Me:
         phone=card.phone_masked,
         has_birthday=card.has_birthday,
         locale=card.locale,
-        tier=tier_of(card.tier, terms, locale),
+        tier=tier_of(card.tier, programme, locale),
         points=card.points,
         growth=card.growth,
         joined_at=card.joined_at,
@@ -202,17 +158,14 @@ def me_view(card: MemberCard, terms: Terms, locale: Locale) -> Me:
     )
 
 
-def tier_of(code: str | None, terms: Terms, locale: Locale) -> Tier:
-    """The tier called `code`; a member who was never reviewed stands at the bottom of the ladder."""
-    found = next((step for step in terms.tiers if step.code == code), terms.tiers[0])
-    return _named(found, locale)
+def tier_of(code: str | None, programme: Ladders, locale: Locale) -> Tier:
+    """The tier called `code`; a member who was never reviewed stands at the bottom of the main ladder."""
+    return tier_view(programme.step(code), locale)
 
 
-def _named(step: TierTerms, locale: Locale) -> Tier:
-    return Tier(
-        code=step.code,
-        name=step.names.get(locale) or next(iter(step.names.values()), step.code),
-    )
+def tier_view(step: Step, locale: Locale) -> Tier:
+    """A step by its name in `locale`."""
+    return Tier(code=step.code, name=step.names.get(locale) or next(iter(step.names.values()), step.code))
 
 
 _PERSONAL = (MemberGone, NameRefused, BirthdayRefused, BirthdaySet)
@@ -252,15 +205,6 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         repeat=Repeat.KEYED,
         refusals=_PERSONAL,
         summary=Summary("修改资料（生日只能填一次）", "Change my profile (a birthday is given once)"),
-    ),
-    Endpoint(
-        method="GET",
-        path="/v1/me/tier",
-        run=read_tier,
-        audience=Audience.MEMBER,
-        action=Action.SELF_READ,
-        result=TierStanding,
-        summary=Summary("我的等级，离下一级还差多少", "My tier and what is missing to the next"),
     ),
     Endpoint(
         method="GET",

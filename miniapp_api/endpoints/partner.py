@@ -11,10 +11,10 @@ from loyalty.access import Action, PartnerPrincipal
 from loyalty.attempts.service import TooManyMisses
 from loyalty.counter import service as counter
 from loyalty.errors import Refusal
+from loyalty.ladders import queries as ladders
 from loyalty.member_codes.service import WrongMemberCode
 from loyalty.members.service import MemberGone
 from loyalty.phones.rules import PhoneInvalid
-from loyalty.program import queries as program
 from loyalty.purchases import service as purchases
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.service import NewPurchase, PurchaseInvalid, PurchaseKeyReused
@@ -85,7 +85,7 @@ async def partner_lookup(call: Call[Lookup, NoQuery]) -> Served | Refusal:
     card = await counter.find(call.body.clue, server=call.partner, now=call.now)
     if isinstance(card, WrongMemberCode):
         return card
-    return served(card, (await program.in_force(call.now)).terms, call.locale)
+    return served(card, await ladders.in_force(call.now), call.locale)
 
 
 async def partner_purchase(call: Call[PurchaseReport, NoQuery]) -> RecordedPurchase:

@@ -13,12 +13,12 @@ from loyalty.codes import CodeMistyped
 from loyalty.counter import service as counter
 from loyalty.coupons import queries as coupons
 from loyalty.errors import Forbidden, Refusal
+from loyalty.ladders import queries as ladders
 from loyalty.member_codes.service import WrongMemberCode
 from loyalty.members.queries import MemberCard
 from loyalty.members.rules import NameRefused
 from loyalty.members.service import MemberGone, PhoneTaken
 from loyalty.phones.rules import PhoneInvalid
-from loyalty.program import queries as program
 from loyalty.purchases import queries as purchases_read
 from loyalty.purchases import service as purchases
 from loyalty.purchases.service import NewPurchase, PurchaseInvalid, PurchaseKeyReused
@@ -172,7 +172,7 @@ async def _at_counter(call: Call[Lookup, NoQuery] | Call[NewMember, NoQuery], ca
     found = await purchases_read.since(card.id, moment=call.now - LOOK_BACK, limit=PURCHASES_SHOWN)
     usable = await coupons.usable(card.id, call.staff.store_id, at=call.now, limit=COUPONS_SHOWN)
     return MemberAtCounter(
-        member=served(card, (await program.in_force(call.now)).terms, call.locale),
+        member=served(card, await ladders.in_force(call.now), call.locale),
         purchases=tuple(purchase_shown(purchase) for purchase in found),
         coupons=tuple(coupon_shown(coupon, call.locale) for coupon in usable),
     )

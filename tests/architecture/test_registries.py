@@ -19,7 +19,6 @@ from tests.bot.sides import SIDES
 LOCALES: Final = ("zh-CN", "en")
 RECORDED_LATER: Final[dict[str, str]] = {
     "PointsSpent": "points buy nothing yet; the mall and the draw will record it",
-    "TierLowered": "tiers are only raised until yearly retention comes; the relay and the words already know it",
 }
 WORDS_ELSEWHERE: Final[dict[str, str]] = {
     "phone_code": "an SMS says what the provider approved; bot/sms/README.md",

@@ -8,6 +8,7 @@ import pytest
 
 from bot import notice_facts
 from handlers.render import LOCALES, render
+from loyalty.ladders.rules import DEFAULT_LADDER
 from loyalty.program.terms import Terms
 
 FACTS: dict[str, Any] = {
@@ -31,6 +32,9 @@ FACTS: dict[str, Any] = {
     "reason": "late\n# title\n[x](approve:abc)",
     "member": SimpleNamespace(name_masked="W**", number="1234567890"),
     "expires": datetime(2026, 11, 22, tzinfo=UTC),
+    "until": datetime(2026, 11, 28, 16, tzinfo=UTC),
+    "missing": 120,
+    "standing": SimpleNamespace(in_grace=False, ladder=DEFAULT_LADDER),
     "code": "123456",
 }
 

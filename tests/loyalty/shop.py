@@ -9,6 +9,8 @@ from loyalty.access import Role, StaffPrincipal, SystemPrincipal
 from loyalty.coupon_templates import service as templates
 from loyalty.coupon_templates.queries import TemplateView
 from loyalty.coupon_templates.rules import AmountOff, NewTemplate
+from loyalty.ladders import service as ladders
+from loyalty.ladders.rules import Ladder
 from loyalty.purchases import service as purchases
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.service import NewPurchase
@@ -78,3 +80,17 @@ async def bought(member_id: int, amount_fen: int = 10_000, *, now: datetime = NO
     """A recorded purchase."""
     async with db.unit_of_work():
         return await purchases.record_one(a_purchase(member_id, amount_fen, **values), principal=ADMIN, now=now)
+
+
+async def publish_ladder(ladder: Ladder, *, now: datetime = NOW) -> int:
+    """Put a ladder in force, with names for whatever the test left unnamed; its version."""
+    steps = tuple(step.model_copy(update={"names": step.names or _named(step.code)}) for step in ladder.steps)
+    named = ladder.model_copy(update={"names": ladder.names or _named(ladder.code), "steps": steps})
+    async with db.unit_of_work():
+        drafted = await ladders.draft(named, principal=ADMIN, now=now)
+        await ladders.publish(named.code, drafted.version, principal=ADMIN, effective_from=now, now=now)
+    return drafted.version
+
+
+def _named(code: str) -> dict[str, str]:
+    return {"zh-CN": code, "en": code}

@@ -31,7 +31,11 @@ BREAKS = {
     "coupons_equal_issued": "DELETE FROM coupon",
     "check_ins_paid_once": "UPDATE ledger_entry SET key = key || '?' WHERE kind = 'check_in'",
     "refunds_equal_purchase": "UPDATE purchase SET refunded_fen = 1",
-    "one_open_tier": "UPDATE tier_interval SET ends_at = starts_at - interval '1 day'",
+    "one_open_tier": (
+        "ALTER TABLE tier_interval DROP CONSTRAINT tier_held_once;"
+        " UPDATE tier_interval SET ends_at = starts_at - interval '1 day'"
+    ),
+    "tiers_held_are_stood": "UPDATE tier_standing SET tier = 'nobody'",
     "identities_lead_to_living_members": "UPDATE channel_identity SET member_id = 999999",
     "members_have_key_and_accounts": "UPDATE member_key SET wrapped_key = NULL",
     "closed_members_hold_nothing_personal": "UPDATE member SET status = 'closed'",

@@ -10,11 +10,12 @@ from loyalty import db
 from loyalty.access import OtherStore, OwnMembership, PartnerPrincipal, Role
 from loyalty.errors import Forbidden
 from loyalty.fsck import queries as fsck
+from loyalty.ladders.rules import Ladder, Step
 from loyalty.ledger import queries as ledger
 from loyalty.ledger.service import Asset
 from loyalty.program import queries as program
 from loyalty.program import service as publishing
-from loyalty.program.terms import PointsTerms, Terms, TierTerms
+from loyalty.program.terms import PointsTerms, Terms
 from loyalty.purchases import queries, rules
 from loyalty.purchases import service as purchases
 from loyalty.purchases.queries import PurchaseView
@@ -22,7 +23,7 @@ from loyalty.purchases.service import NewPurchase, PurchaseInvalid, PurchaseKeyR
 from loyalty.tiers import queries as tiers
 from tests.loyalty.people import guest
 from tests.loyalty.processes import at_once, side_by_side, tally
-from tests.loyalty.shop import ADMIN, NOW, a_purchase, bought, employee, store
+from tests.loyalty.shop import ADMIN, NOW, a_purchase, bought, employee, publish_ladder, store
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -56,7 +57,7 @@ async def test_a_purchase_earns_points_growth_and_an_event() -> None:
 
 async def test_rounding_is_per_order_and_not_per_line() -> None:
     # Three lines of ¥3.99: 11 points for the order, not 9 for the lines.
-    assert rules.earned(1_197, tier=None, terms=Terms()).points == 11
+    assert rules.earned(1_197, multiplier_percent=100, terms=Terms()).points == 11
 
 
 async def test_points_end_with_the_month_a_year_later() -> None:
@@ -199,8 +200,8 @@ async def test_a_thousand_equal_reports_from_four_processes_earn_once(database_u
 
 
 async def test_two_hundred_purchases_of_one_member_at_once_all_count_and_raise_the_tier_once(database_url: str) -> None:
-    ladder = (TierTerms(code="basic", growth_from=0, names={}), TierTerms(code="silver", growth_from=50, names={}))
-    await publish(Terms(tiers=ladder), effective_from=NOW - timedelta(days=1))
+    steps = (Step(code="basic", names={}, reach_from=0), Step(code="silver", names={}, reach_from=50))
+    await publish_ladder(Ladder(steps=steps), now=NOW - timedelta(days=1))
     member_id = await guest()
     arguments = [(member_id, [f"{part}-{n}" for n in range(50)]) for part in range(4)]
     heard = await at_once(database_url, record_often, arguments)

@@ -1,17 +1,20 @@
 """Tiers: raised at once, one open interval, one notice, never lowered by the way."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from loyalty import db
 from loyalty.check_ins import service as check_ins
+from loyalty.ladders.queries import PublishedLadder
+from loyalty.ladders.rules import DEFAULT_LADDER
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant
-from loyalty.program.terms import DEFAULT_LADDER, TierTerms
 from loyalty.tiers import queries, rules
 from loyalty.tiers import service as tiers
 from loyalty.tiers.service import Raised
+from loyalty.tiers.states import Case, Counts, Position, State
 from tests.loyalty.people import guest
 from tests.loyalty.processes import at_once
 from tests.loyalty.shop import NOW
@@ -112,25 +115,27 @@ async def test_reviews_from_four_processes_at_once_raise_once(database_url: str)
 @pytest.mark.parametrize(
     ("code", "growth", "expected"),
     [
-        (None, 0, None),
-        (None, 500, "silver"),
+        ("basic", 0, None),
+        ("basic", 500, "silver"),
         ("silver", 500, None),
         ("silver", 1_999, None),
         ("silver", 2_000, "gold"),
         ("gold", 0, None),
         ("gold", 10_000, "diamond"),
-        ("dropped_by_new_terms", 100, None),
-        ("dropped_by_new_terms", 2_000, "gold"),
+        ("dropped_by_a_new_version", 100, None),
+        ("dropped_by_a_new_version", 2_000, "gold"),
     ],
 )
-def test_whom_to_raise(code: str | None, growth: int, expected: str | None) -> None:
-    step = rules.raised(code, growth, DEFAULT_LADDER)
-    assert (step.code if step else None) == expected
+def test_whom_to_raise(code: str, growth: int, expected: str | None) -> None:
+    case = Case(PublishedLadder(0, DEFAULT_LADDER), NOW, ZoneInfo("Asia/Shanghai"))
+    state = State(Position(code, NOW, NOW))
+    turn = rules.live(state, case, Counts(growth, growth), NOW)
+    assert (turn.change.new if turn.change else None) == expected
 
 
-def test_what_is_missing_is_never_negative() -> None:
+async def test_what_is_missing_is_never_negative() -> None:
     # Growth can be above the next step until the review that follows in the same unit of work.
-    step = rules.step_above(DEFAULT_LADDER[0], 700, DEFAULT_LADDER)
-    assert step is not None
-    assert (step.tier.code, step.missing) == ("silver", 0)
-    assert rules.step_above(TierTerms(code="top", growth_from=10_000, names={}), 0, DEFAULT_LADDER) is None
+    member_id = await guest()
+    await grow(member_id, 700)
+    standing = await queries.standing(member_id, at=NOW)
+    assert (standing.next_tier, standing.missing) == (DEFAULT_LADDER.steps[1], 0)
