@@ -1,12 +1,12 @@
 """The ladders in force, and what was written of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from loyalty import db
-from loyalty.ladders.rules import DEFAULT_LADDER, MAIN, Ladder, Step
+from loyalty.ladders.rules import DEFAULT_LADDER, MAIN, Ladder, Ladders, PublishedLadder
 
 # A publication is seen by every process within this time, as that of the terms.
 FRESH_FOR: Final = timedelta(seconds=1)
@@ -15,19 +15,6 @@ PAGE_MAX: Final = 100
 COLUMNS: Final = (
     "id, ladder, version, status, document, created_by, created_at, published_by, published_at, effective_from"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedLadder:
-    """A ladder with the version that facts refer to; version 0 is the built-in one."""
-
-    version: int
-    ladder: Ladder
-
-    @property
-    def code(self) -> str:
-        """The ladder's code."""
-        return self.ladder.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,27 +30,6 @@ class VersionView:
     published_by: str | None
     published_at: datetime | None
     effective_from: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Ladders:
-    """Every ladder in force at one instant, by code; there is always a main one."""
-
-    by_code: Mapping[str, PublishedLadder]
-
-    @property
-    def main(self) -> Ladder:
-        """The ladder that the chat shows first."""
-        return self.by_code[MAIN].ladder
-
-    def of_tier(self, tier: str) -> PublishedLadder | None:
-        """The ladder that has a step called `tier`; codes of tiers are the programme's own, not the ladder's."""
-        return next((one for one in self.by_code.values() if any(step.code == tier for step in one.ladder.steps)), None)
-
-    def step(self, tier: str | None, *, ladder: str = MAIN) -> Step:
-        """The step called `tier`, on whichever ladder; the lowest of `ladder` when there is none (any more)."""
-        found = None if tier is None else self.of_tier(tier)
-        return (found or self.by_code[ladder]).ladder.step(tier)
 
 
 @dataclass(slots=True)

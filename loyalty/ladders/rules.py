@@ -2,7 +2,8 @@
 lasts and how it ends. Values only; what cannot work is said by `loyalty.ladders.checks`. Pure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
@@ -251,6 +252,40 @@ class Ladder(_Part):
     def reached(self, count: int) -> Step:
         """The highest step that `count` reaches."""
         return next((step for step in reversed(self.steps) if step.reach_from <= count), self.lowest)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLadder:
+    """A ladder with the version that facts refer to; version 0 is the built-in one."""
+
+    version: int
+    ladder: Ladder
+
+    @property
+    def code(self) -> str:
+        """The ladder's code."""
+        return self.ladder.code
+
+
+@dataclass(frozen=True, slots=True)
+class Ladders:
+    """Every ladder in force at one instant, by code; there is always a main one."""
+
+    by_code: Mapping[str, PublishedLadder]
+
+    @property
+    def main(self) -> Ladder:
+        """The ladder that the chat shows first."""
+        return self.by_code[MAIN].ladder
+
+    def of_tier(self, tier: str) -> PublishedLadder | None:
+        """The ladder that has a step called `tier`; codes of tiers are the programme's own, not the ladder's."""
+        return next((one for one in self.by_code.values() if any(step.code == tier for step in one.ladder.steps)), None)
+
+    def step(self, tier: str | None, *, ladder: str = MAIN) -> Step:
+        """The step called `tier`, on whichever ladder; the lowest of `ladder` when there is none (any more)."""
+        found = None if tier is None else self.of_tier(tier)
+        return (found or self.by_code[ladder]).ladder.step(tier)
 
 
 def best_of(given: Iterable[Benefits]) -> Benefits:

@@ -9,8 +9,7 @@ import orjson
 
 from loyalty import db
 from loyalty.ladders import queries as ladders_read
-from loyalty.ladders.queries import Ladders
-from loyalty.ladders.rules import MAIN, Benefits, Ladder, Step, best_of
+from loyalty.ladders.rules import MAIN, Benefits, Ladder, Ladders, Step, best_of
 from loyalty.program import queries as program
 from loyalty.tiers import advancing, measures, rules, standings, states
 from loyalty.tiers.advancing import Course

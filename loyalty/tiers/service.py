@@ -15,8 +15,7 @@ import orjson
 from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ladders import queries as ladders_read
-from loyalty.ladders.queries import Ladders
-from loyalty.ladders.rules import Ladder, Metric
+from loyalty.ladders.rules import Ladder, Ladders, Metric
 from loyalty.ledger.operations import Asset, Operation, Outcome, Posted
 from loyalty.program import queries as program
 from loyalty.tiers import advancing, standings, telling

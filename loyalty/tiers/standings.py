@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from loyalty import db
 from loyalty.errors import ensure
-from loyalty.ladders.queries import Ladders
+from loyalty.ladders.rules import Ladders
 from loyalty.tiers import rules, states
 from loyalty.tiers.states import Case, Pin, Position, State
 

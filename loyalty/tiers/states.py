@@ -7,8 +7,7 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from loyalty.ladders.queries import PublishedLadder
-from loyalty.ladders.rules import Ladder, Measure, Step, WhileQualified
+from loyalty.ladders.rules import Ladder, Measure, PublishedLadder, Step, WhileQualified
 
 
 class Kind(StrEnum):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field, model_validator
 
 from loyalty.counter.service import ByCode, ByNumber, ByPhone, Clue
-from loyalty.ladders.queries import Ladders
+from loyalty.ladders.rules import Ladders
 from loyalty.members.queries import MemberCard
 from miniapp_api.endpoint import Body
 from miniapp_api.endpoints.me import Tier, tier_of

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from loyalty.access import Action
 from loyalty.ladders import queries as ladders
-from loyalty.ladders.queries import Ladders
-from loyalty.ladders.rules import Step
+from loyalty.ladders.rules import Ladders, Step
 from loyalty.member_codes import service as member_codes
 from loyalty.members import queries as members_read
 from loyalty.members import service as members

@@ -7,8 +7,7 @@ from typing import Literal
 from loyalty.access import Action
 from loyalty.errors import NotFound
 from loyalty.ladders import queries as ladders
-from loyalty.ladders.queries import Ladders
-from loyalty.ladders.rules import MAIN, Benefits, Ladder, Step
+from loyalty.ladders.rules import MAIN, Benefits, Ladder, Ladders, Step
 from loyalty.tiers import queries as tiers
 from loyalty.tiers.queries import Interval, Standing
 from miniapp_api.audience import Audience

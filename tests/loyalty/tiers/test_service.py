@@ -7,8 +7,7 @@ import pytest
 
 from loyalty import db
 from loyalty.check_ins import service as check_ins
-from loyalty.ladders.queries import PublishedLadder
-from loyalty.ladders.rules import DEFAULT_LADDER
+from loyalty.ladders.rules import DEFAULT_LADDER, PublishedLadder
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant
 from loyalty.tiers import queries, rules
