@@ -33,12 +33,7 @@ def parse_object(body: bytes, *, allow_duplicates: bool = False) -> dict[str, Js
     """
     _refuse_deep(body)
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=None if allow_duplicates else _unique_keys,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
+        value = (_LAST_COUNTS if allow_duplicates else _STRICT).decode(body.decode("utf-8"))
     except ValueError as error:
         raise Malformed("not JSON") from error
     if not isinstance(value, dict):
@@ -79,3 +74,7 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise Malformed("a number is out of range")
     return number
+
+
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant, parse_float=_finite)
+_LAST_COUNTS: Final = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)

@@ -1,11 +1,11 @@
 """Codes that people read aloud and type: a number in disguise, with a character that catches one slip.
 
 12 Crockford base32 characters carry 60 bits, the 13th checks them. The number is hidden by a keyed
-permutation (a Feistel network over HMAC-SHA256), so codes are as hard to guess as random ones, yet
+permutation (a Feistel network over keyed BLAKE2b), so codes are as hard to guess as random ones, yet
 nothing about them is stored: the code opens to the number and the number to the code.
 """
 
-import hmac
+import hashlib
 import unicodedata
 from collections.abc import Iterator
 from typing import Final
@@ -73,15 +73,16 @@ def _values(text: str) -> Iterator[int]:
 
 def _permuted(number: int, use: str, rounds: Iterator[int] | range) -> int:
     """The Feistel network; running its rounds backwards undoes it, because the halves change places at the end."""
+    key, prefix = vault.keys().codes, use.encode() + b"\0"
     left, right = number >> _HALF_BITS, number & _HALF
     for turn in rounds:
-        left, right = right, left ^ _mixed(right, use, turn)
+        left, right = right, left ^ _mixed(right, key, prefix, turn)
     return right << _HALF_BITS | left
 
 
-def _mixed(half: int, use: str, turn: int) -> int:
-    message = use.encode() + bytes((0, turn)) + half.to_bytes(4, "big")
-    return int.from_bytes(hmac.digest(vault.keys().codes, message, "sha256")[:4], "big") & _HALF
+def _mixed(half: int, key: bytes, prefix: bytes, turn: int) -> int:
+    message = prefix + bytes((turn,)) + half.to_bytes(4, "big")
+    return int.from_bytes(hashlib.blake2b(message, key=key, digest_size=4).digest(), "big") & _HALF
 
 
 def _check(body: list[int]) -> int:
