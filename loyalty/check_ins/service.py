@@ -9,10 +9,10 @@ from loyalty.check_ins import rules
 from loyalty.clock import business_day
 from loyalty.errors import Conflict, unreachable
 from loyalty.events import CheckedIn
-from loyalty.expiry import end_of_month_rule
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Operation, Posted
 from loyalty.program import queries as program
+from loyalty.program import validity
 from loyalty.program.queries import PublishedTerms
 from loyalty.spine import service as spine
 from loyalty.tiers import service as tiers
@@ -122,12 +122,12 @@ async def _pay(
 ) -> list[tuple[Operation, Posted]]:
     """Points and growth of each check-in, as they were booked."""
     terms = published.terms
-    expires_at = end_of_month_rule(now, months=terms.points.expiry_months, zone=terms.calendar)
+    lasts = validity.of_points(terms, now)
     batch: list[Operation] = []
     for member_id, reward in rewards.items():
         reason = {"day": day.isoformat(), "streak": reward.streak, "bonus": reward.bonus, "terms": published.version}
-        for asset, amount, expiry in (
-            (Asset.POINTS, reward.points, expires_at),
+        for asset, amount, end in (
+            (Asset.POINTS, reward.points, lasts),
             (Asset.GROWTH, terms.growth.per_check_in, None),
         ):
             if amount:
@@ -141,7 +141,8 @@ async def _pay(
                         kind="check_in",
                         occurred_at=now,
                         reason=reason,
-                        expires_at=expiry,
+                        expires_at=end.expires_at if end else None,
+                        idle=end.idle if end else None,
                     )
                 )
     posted: list[tuple[Operation, Posted]] = []

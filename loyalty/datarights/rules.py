@@ -60,7 +60,14 @@ HOLDINGS: Final = (
         "draw_win", Erasure.KEEP, "what was won and handed over", "wins", ("prize", "status", "at", "handed_over_at")
     ),
     Holding("draw_chance", Erasure.KEEP, "what further chances were given for"),
-    Holding("ledger_balance", Erasure.OWN_RULE, "what remains is taken back", "balances", ("asset", "available")),
+    Holding(
+        "ledger_balance",
+        Erasure.OWN_RULE,
+        "what remains is taken back",
+        "balances",
+        ("asset", "available", "pending", "held", "arrears"),
+    ),
+    Holding("ledger_hold", Erasure.KEEP, "what was reserved; the movements say the same"),
     Holding(
         "ledger_entry",
         Erasure.KEEP,

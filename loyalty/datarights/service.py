@@ -15,9 +15,7 @@ import orjson
 from loyalty import db, vault
 from loyalty.datarights.rules import HOLDINGS, IDENTITY_TABLES, Erasure
 from loyalty.events import MemberClosed
-from loyalty.ledger import queries as balances
-from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, TakeBack
+from loyalty.ledger.moving import forfeit
 from loyalty.members.service import MemberGone
 from loyalty.outbox import service as outbox
 from loyalty.reveals import service as reveals
@@ -87,7 +85,7 @@ async def close(member_id: int, *, now: datetime) -> Closed:
     accounts = await _accounts(member_id)
     await outbox.withdraw(accounts, now=now)
     await _end_what_runs(accounts, now=now)
-    await _take_back(accounts, now=now)
+    await forfeit(accounts, kind="account_closed", now=now)
     await _remove(accounts)
     await _shred(accounts, now=now)
     await _request(member_id, "delete", now=now)
@@ -152,24 +150,6 @@ async def _request(member_id: int, kind: str, *, now: datetime) -> None:
         now,
         now + ANSWER_WITHIN,
     )
-
-
-async def _take_back(accounts: Sequence[int], *, now: datetime) -> None:
-    held = await balances.balances(accounts, at=now)
-    batch = [
-        TakeBack(
-            member_id=account,
-            asset=asset,
-            amount=amount,
-            key=f"account_closed:{asset}",
-            kind="account_closed",
-            occurred_at=now,
-        )
-        for account in accounts
-        for asset, amount in ((Asset.POINTS, held[account].points), (Asset.GROWTH, held[account].growth))
-        if amount > 0
-    ]
-    await ledger.post(batch, now=now)
 
 
 async def _end_what_runs(accounts: Sequence[int], *, now: datetime) -> None:

@@ -13,10 +13,10 @@ from loyalty.coupons.service import Claimed, ClaimRequest
 from loyalty.draws.queries import DrawView, prize_of
 from loyalty.draws.rules import CouponPrize, HandedOver, Nothing, PointsPrize, Prize
 from loyalty.errors import Conflict, NotFound, ensure
-from loyalty.expiry import end_of_month_rule
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Posted
 from loyalty.program import queries as program
+from loyalty.program import validity
 
 CODE_USE: Final = "draw_win"
 Drawing = tuple[int, int, Prize]
@@ -80,7 +80,7 @@ def _status(record_id: int, prize: Prize, owed: set[int]) -> str:
 
 async def _give_points(found: DrawView, won: Sequence[Drawing], now: datetime) -> None:
     terms = (await program.in_force(now)).terms
-    expires_at = end_of_month_rule(now, months=terms.points.expiry_months, zone=terms.calendar)
+    lasts = validity.of_points(terms, now)
     batch = [
         Grant(
             member_id=member_id,
@@ -90,7 +90,8 @@ async def _give_points(found: DrawView, won: Sequence[Drawing], now: datetime) -
             kind="draw_win",
             occurred_at=now,
             reason={"draw": found.code, "prize": prize.code},
-            expires_at=expires_at,
+            expires_at=lasts.expires_at,
+            idle=lasts.idle,
         )
         for member_id, record_id, prize in won
         if isinstance(prize.award, PointsPrize)

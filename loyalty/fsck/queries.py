@@ -5,86 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from loyalty import db
-
-
-@dataclass(frozen=True, slots=True)
-class Invariant:
-    """`sql` returns one text column naming each offending row; nothing returned means that it holds."""
-
-    name: str
-    meaning: str
-    sql: str
-
+from loyalty.fsck.invariant import Invariant
+from loyalty.fsck.ledger import LEDGER
 
 INVARIANTS: Final = (
-    Invariant(
-        "balance_equals_postings",
-        "a balance is the sum of everything posted to and from it",
-        """
-        SELECT format('member %s %s: balance %s, postings %s', b.member_id, b.asset, b.available, coalesce(p.total, 0))
-        FROM ledger_balance b LEFT JOIN (
-            SELECT member_id, asset,
-                   sum(CASE 'available' WHEN destination THEN amount WHEN source THEN -amount ELSE 0 END) AS total
-            FROM ledger_posting GROUP BY member_id, asset
-        ) p USING (member_id, asset) WHERE b.available <> coalesce(p.total, 0)
-        """,
-    ),
-    Invariant(
-        "balance_equals_lots",
-        "a balance is the sum of what is left in the member's lots",
-        """
-        SELECT format('member %s %s: balance %s, lots %s', b.member_id, b.asset, b.available, coalesce(l.total, 0))
-        FROM ledger_balance b LEFT JOIN (
-            SELECT member_id, asset, sum(remaining) AS total FROM ledger_lot WHERE state = 'active'
-            GROUP BY member_id, asset
-        ) l USING (member_id, asset) WHERE b.available <> coalesce(l.total, 0)
-        """,
-    ),
-    Invariant(
-        "lot_equals_postings",
-        "what is left of a lot is what was put in less what was taken out",
-        """
-        SELECT format('lot %s of member %s: remaining %s, postings %s',
-                      l.id, l.member_id, l.remaining, coalesce(p.total, 0))
-        FROM ledger_lot l LEFT JOIN (
-            SELECT lot_id, sum(CASE WHEN destination = 'available' THEN amount ELSE -amount END) AS total
-            FROM ledger_posting WHERE lot_id IS NOT NULL GROUP BY lot_id
-        ) p ON p.lot_id = l.id WHERE l.remaining <> coalesce(p.total, 0)
-        """,
-    ),
-    Invariant(
-        "entry_equals_postings",
-        "the change an entry shows is the change its postings make",
-        """
-        SELECT format('entry %s of member %s: delta %s, postings %s', e.id, e.member_id, e.delta, coalesce(p.total, 0))
-        FROM ledger_entry e LEFT JOIN (
-            SELECT entry_id,
-                   sum(CASE 'available' WHEN destination THEN amount WHEN source THEN -amount ELSE 0 END) AS total
-            FROM ledger_posting GROUP BY entry_id
-        ) p ON p.entry_id = e.id WHERE e.delta <> coalesce(p.total, 0)
-        """,
-    ),
-    Invariant(
-        "statement_readds",
-        "a statement re-adds line by line to the balance it shows",
-        """
-        SELECT format('entry %s of member %s: shows %s, adds up to %s', id, member_id, balance_after, running) FROM (
-            SELECT id, member_id, balance_after, sum(delta) OVER (PARTITION BY member_id, asset ORDER BY id) AS running
-            FROM ledger_entry
-        ) lines WHERE balance_after <> running
-        """,
-    ),
-    Invariant(
-        "reversals_within_original",
-        "all reversals of an entry together give back no more than it took",
-        """
-        SELECT format('entry %s of member %s: took %s, given back %s', o.id, o.member_id, o.amount, r.total)
-        FROM ledger_entry o JOIN (
-            SELECT reverses_id, member_id, sum(delta) AS total FROM ledger_entry
-            WHERE reverses_id IS NOT NULL AND delta > 0 GROUP BY reverses_id, member_id
-        ) r ON r.reverses_id = o.id AND r.member_id = o.member_id WHERE r.total > o.amount
-        """,
-    ),
+    *LEDGER,
     Invariant(
         "coupons_equal_issued",
         "a template has issued exactly the coupons that exist, and no more than its stock",

@@ -14,7 +14,8 @@ from loyalty.journeys import rules
 from loyalty.journeys.moves import Moment, Move, Run
 from loyalty.journeys.rules import BIRTHDAY, JOURNEYS
 from loyalty.ledger import service as ledger
-from loyalty.ledger.operations import Grant, Posted
+from loyalty.ledger.operations import Grant
+from loyalty.ledger.outcomes import Posted
 from loyalty.outbox import service as outbox
 from loyalty.program import queries as program
 from loyalty.spine import service as spine

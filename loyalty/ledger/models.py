@@ -1,11 +1,12 @@
-"""Tables of the ledger: balances, lots, entries and postings. Only `loyalty.ledger.service` writes them."""
+"""Tables of the ledger: balances, lots, holds, entries and postings. Only `loyalty.ledger.service` writes them."""
 
 from tortoise import fields
 from tortoise.models import Model
 
 
 class Balance(Model):
-    """What a member has of one asset; created with the member, guarded by CHECK, re-added by `fsck`."""
+    """What a member has of one asset; guarded by CHECK, re-added by `fsck`. Pending and held units are not
+    available; arrears are owed."""
 
     id = fields.BigIntField(primary_key=True)
     member_id = fields.BigIntField()
@@ -21,12 +22,18 @@ class Balance(Model):
 
 
 class Lot(Model):
-    """Units that came together and expire together; `id` is that of the entry that made it."""
+    """Units that came together and expire together; `id` is that of the entry that made it.
+
+    `grant_key` names the grant that the units are of, also after they were moved to another member. A pending
+    lot waits for `activates_at` or for `event`, at the longest until `cancels_at`; `expiry` is the rule by which
+    it ends once an event has activated it. `idle_months` and `idle_on` are those of an inactivity programme.
+    """
 
     id = fields.BigIntField(primary_key=True, generated=False)
     member_id = fields.BigIntField()
     asset = fields.CharField(max_length=24)
     entry_id = fields.BigIntField()
+    grant_key = fields.CharField(max_length=200)
     original = fields.BigIntField()
     remaining = fields.BigIntField()
     state = fields.CharField(max_length=12)
@@ -34,24 +41,56 @@ class Lot(Model):
     promotional = fields.BooleanField()
     effective_at = fields.DatetimeField()
     expires_at = fields.DatetimeField(null=True)
+    activates_at = fields.DatetimeField(null=True)
+    event = fields.CharField(max_length=48, null=True)
+    cancels_at = fields.DatetimeField(null=True)
+    expiry: fields.JSONField[dict[str, object]] = fields.JSONField(null=True)
+    zone = fields.CharField(max_length=40, null=True)
+    idle_months = fields.SmallIntField(null=True)
+    idle_on = fields.CharField(max_length=24, null=True)
     created_at = fields.DatetimeField()
 
     class Meta:
         table = "ledger_lot"
 
 
+class Hold(Model):
+    """Units reserved until `expires_at`; `id` is that of the entry that reserved them, whose postings say from
+    which lots. `state` is open, captured, voided or expired, and an open hold past its end counts as expired."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+    member_id = fields.BigIntField()
+    asset = fields.CharField(max_length=24)
+    key = fields.CharField(max_length=200)
+    amount = fields.BigIntField()
+    state = fields.CharField(max_length=12)
+    expires_at = fields.DatetimeField()
+    resolved_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        table = "ledger_hold"
+        unique_together = (("member_id", "key"),)
+
+
 class Entry(Model):
-    """One movement of value (journal entry), unique per member and operation key, never edited."""
+    """One movement of value (journal entry), unique per member and operation key, never edited.
+
+    `delta` is the change of what the member sees (available less arrears) and `balance_after` what that became.
+    """
 
     id = fields.BigIntField(primary_key=True)
     member_id = fields.BigIntField()
-    key = fields.CharField(max_length=160)
+    key = fields.CharField(max_length=200)
     fingerprint = fields.BinaryField()
     kind = fields.CharField(max_length=24)
     asset = fields.CharField(max_length=24)
     amount = fields.BigIntField()
     delta = fields.BigIntField()
     balance_after = fields.BigIntField()
+    pending_delta = fields.BigIntField(default=0, db_default=0)
+    held_delta = fields.BigIntField(default=0, db_default=0)
+    arrears_delta = fields.BigIntField(default=0, db_default=0)
     reverses_id = fields.BigIntField(null=True)
     reason: fields.JSONField[dict[str, object]] = fields.JSONField()
     occurred_at = fields.DatetimeField()

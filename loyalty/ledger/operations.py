@@ -1,34 +1,59 @@
 """The ledger's vocabulary: what may be asked of it and what it answers. Values only."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal
 
-from loyalty.errors import Conflict, NotFound, ensure
+from loyalty.errors import ensure
 from loyalty.money import AMOUNT_MAX
 
 
-class Asset(StrEnum):
-    """What the ledger keeps count of. Growth value (成长值) decides the tier and is never spent."""
+class Asset(str):
+    """What the ledger keeps count of.
 
-    POINTS = "points"
-    GROWTH = "growth"
+    Growth value (成长值) decides the tier and is never spent. Principal and bonus are the two halves of stored
+    value (储值), in fen. Further kinds of points are declared in the terms and named `points:<code>`.
+    """
+
+    __slots__ = ()
+    POINTS: ClassVar["Asset"]
+    GROWTH: ClassVar["Asset"]
+    PRINCIPAL: ClassVar["Asset"]
+    BONUS: ClassVar["Asset"]
+
+    @classmethod
+    def points_of(cls, kind: str) -> "Asset":
+        """The asset of a further kind of points."""
+        return cls(f"points:{kind}")
+
+
+Asset.POINTS = Asset("points")
+Asset.GROWTH = Asset("growth")
+Asset.PRINCIPAL = Asset("principal")
+Asset.BONUS = Asset("bonus")
+ASSETS: Final = (Asset.POINTS, Asset.GROWTH, Asset.PRINCIPAL, Asset.BONUS)
+"""Those that every member has an account of from the start."""
 
 
 class Account(StrEnum):
     """The accounts of one member and one asset; every posting moves units from one to another.
 
-    `available` is what the member has. The others are the programme's side, kept per member so that no
-    row is shared by everybody: their totals are sums over members.
+    The first four hold what is the member's: usable, not usable yet, reserved, and (with the opposite sign) owed.
+    The others are the programme's side, kept per member so that no row is shared by everybody.
     """
 
     AVAILABLE = "available"
+    PENDING = "pending"
+    HELD = "held"
+    ARREARS = "arrears"
     ISSUED = "issued"
+    GOODWILL = "goodwill"
     SPENT = "spent"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
     CLAWED_BACK = "clawed_back"
     FORGIVEN = "forgiven"
     TRANSFER = "transfer"
@@ -38,8 +63,33 @@ Reason = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """Units that are promised and not usable yet: from `activates_at` on by themselves, or when `event` is
+    told to the ledger (`Activate`), and never after `cancels_at`.
+
+    The validity clock of event-activated units starts then: `expiry` is the rule (a document of
+    `loyalty.expiry.Expiry`) and `zone` its calendar.
+    """
+
+    activates_at: datetime | None = None
+    event: str | None = None
+    cancels_at: datetime | None = None
+    expiry: Mapping[str, Any] | None = None
+    zone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Units that end after `months` without one of `activities` ("earn", "spend")."""
+
+    months: int
+    activities: frozenset[str]
+    zone: str = "Asia/Shanghai"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Give `amount` units as one lot; it is consumed before lots that expire later."""
+    """Give `amount` units as one lot; arrears are repaid from it first."""
 
     member_id: int
     asset: Asset
@@ -53,6 +103,38 @@ class Grant:
     priority: int = 0
     promotional: bool = True
     source: Account = Account.ISSUED
+    pending: Pending | None = None
+    idle: Idle | None = None
+    grant_key: str | None = None
+    """What this lot is known by when it is activated, cancelled or clawed back; `key` unless it was moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activate:
+    """Make the pending units of `grant_key` usable from `occurred_at` on."""
+
+    member_id: int
+    asset: Asset
+    grant_key: str
+    key: str
+    occurred_at: datetime
+    kind: str = "activate"
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelPending:
+    """Take back up to `amount` (default: all) of the pending units of `grant_key`; nothing usable changes."""
+
+    member_id: int
+    asset: Asset
+    grant_key: str
+    key: str
+    occurred_at: datetime
+    amount: int | None = None
+    kind: str = "pending_cancelled"
+    reason: Reason = field(default_factory=dict)
+    destination: Account = Account.CANCELLED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +152,67 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Reserve exactly `amount` units until `expires_at`, or refuse with `NotEnough`. The lots it takes from are
+    pinned: their own end does not reach reserved units before the hold's."""
+
+    member_id: int
+    asset: Asset
+    amount: int
+    key: str
+    kind: str
+    occurred_at: datetime
+    expires_at: datetime
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capture:
+    """Spend `amount` (default: all) of a hold; the rest becomes usable again. A hold is resolved once."""
+
+    member_id: int
+    asset: Asset
+    hold_key: str
+    key: str
+    kind: str
+    occurred_at: datetime
+    amount: int | None = None
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Void:
+    """Give a hold up: everything reserved becomes usable again."""
+
+    member_id: int
+    asset: Asset
+    hold_key: str
+    key: str
+    occurred_at: datetime
+    kind: str = "void"
+    reason: Reason = field(default_factory=dict)
+
+
+class Claw(StrEnum):
+    """How far a claw-back reaches."""
+
+    ONLY_PENDING = "only_pending"
+    WITHIN_BALANCE = "within_balance"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class ClawBack:
+    """The policy of a claw-back; under ALLOW the member owes what is short, up to `cap` in all."""
+
+    mode: Claw = Claw.WITHIN_BALANCE
+    cap: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeBack:
-    """Claw back up to `amount`: first from the lot of `reverses_key`, then in spending order; what the
-    member no longer has is booked as forgiven, never silently dropped."""
+    """Claw back up to `amount`: pending units of `reverses` first, then by `policy` from their own lots and in
+    spending order; what the policy cannot reach is booked as forgiven, never silently dropped."""
 
     member_id: int
     asset: Asset
@@ -81,13 +221,22 @@ class TakeBack:
     kind: str
     occurred_at: datetime
     reason: Reason = field(default_factory=dict)
-    reverses_key: str | None = None
+    reverses: tuple[str, ...] = ()
+    policy: ClawBack = ClawBack()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """Units that come back to a lot that died are given anew, at the programme's cost, until `expires_at`."""
+
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reverse:
-    """Give back `amount` (default: all that is left) of an earlier spend, to the very lots it came from,
-    last taken first. A lot that died meanwhile is given back and expires in the same transaction."""
+    """Give back `amount` (default: all that is left) of an earlier spend or capture, to the very lots it came
+    from, last taken first. A lot that died meanwhile is given back and expires in the same transaction, so that
+    nobody redeems and cancels to dodge an expiry; `grace` gives such units anew."""
 
     member_id: int
     asset: Asset
@@ -96,6 +245,24 @@ class Reverse:
     kind: str
     occurred_at: datetime
     amount: int | None = None
+    reason: Reason = field(default_factory=dict)
+    grace: Grace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Move exactly `amount` units to another member; each part keeps its own expiry. `lots` are the only ones to
+    take from, where given."""
+
+    member_id: int
+    to_member_id: int
+    asset: Asset
+    amount: int
+    key: str
+    occurred_at: datetime
+    kind: str = "transfer_out"
+    kind_in: str = "transfer_in"
+    lots: frozenset[int] = frozenset()
     reason: Reason = field(default_factory=dict)
 
 
@@ -107,75 +274,105 @@ class Expire:
     asset: Asset
     lot_id: int
     occurred_at: datetime
+    kind: str = "expire"
+    reason: Reason = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        """A lot expires once."""
+        """A lot expires once for what it held; what comes back later expires under the key of its return."""
         return f"expire:{self.lot_id}"
 
 
-Operation = Grant | Spend | TakeBack | Reverse | Expire
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Book what time alone has decided about a wallet: holds that ended, pending units that became usable."""
 
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """It is booked. `delta` is the signed change of the available balance, `balance` what it was then."""
-
-    entry_id: int
-    amount: int
-    delta: int
-    balance: int
-    replayed: bool = False
+    member_id: int
+    asset: Asset
+    occurred_at: datetime
+    kind: str = "settle"
+    reason: Reason = field(default_factory=dict)
 
     @property
-    def forgiven(self) -> int:
-        """Units of a claw-back that the member no longer had."""
-        return max(0, self.amount + self.delta) if self.delta <= 0 else 0
+    def key(self) -> str:
+        """It has no entry of its own."""
+        return f"settle:{self.asset}"
 
 
-@dataclass(frozen=True, slots=True)
-class NothingToDo:
-    """The operation found nothing left to move (a lot already used up or expired)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assume:
+    """Another member takes over what this one owes (a merge)."""
+
+    member_id: int
+    to_member_id: int
+    asset: Asset
+    key: str
+    occurred_at: datetime
+    kind: str = "assumed_out"
+    kind_in: str = "assumed_in"
+    reason: Reason = field(default_factory=dict)
 
 
-class NotEnough(Conflict):
-    """The member has fewer usable units than asked."""
+Operation = (
+    Grant
+    | Spend
+    | TakeBack
+    | Reverse
+    | Expire
+    | Hold
+    | Capture
+    | Void
+    | Activate
+    | CancelPending
+    | Transfer
+    | Assume
+    | Settle
+)
 
-    code = "ledger.not_enough"
 
-
-class KeyReused(Conflict):
-    """The operation key was used before for another operation."""
-
-    code = "ledger.key_reused"
-
-
-class NothingToReverse(NotFound):
-    """The entry to reverse does not exist, or more was asked back than is left of it."""
-
-    code = "ledger.nothing_to_reverse"
-
-
-Outcome = Posted | NothingToDo | NotEnough | KeyReused | NothingToReverse
-
+HoldState = Literal["open", "captured", "voided", "expired"]
 FINGERPRINT_BYTES: Final = 16
+
+
+# What else makes two operations of one kind the same question; the others are told apart by amount and kind.
+_TARGETS: Final[Mapping[type, Callable[[Any], tuple[object, ...]]]] = {
+    Expire: lambda op: (op.lot_id,),
+    Reverse: lambda op: (op.reverses_key, op.amount),
+    Activate: lambda op: (op.grant_key,),
+    CancelPending: lambda op: (op.grant_key, op.amount),
+    Capture: lambda op: (op.hold_key, op.amount),
+    Void: lambda op: (op.hold_key,),
+    Transfer: lambda op: (op.to_member_id, op.amount),
+    Assume: lambda op: (op.to_member_id,),
+    Settle: lambda _op: (),
+}
+
+
+def _amount_and_kind(operation: Any) -> tuple[object, ...]:
+    return (operation.amount, operation.kind)
 
 
 def fingerprint(operation: Operation) -> bytes:
     """What makes two operations the same question: kind of operation, asset, amount, target."""
-    match operation:
-        case Expire():
-            asked: tuple[object, ...] = ("expire", operation.lot_id)
-        case Reverse():
-            asked = ("reverse", operation.asset, operation.reverses_key, operation.amount)
-        case _:
-            asked = (type(operation).__name__, operation.asset, operation.amount, operation.kind)
+    target = _TARGETS.get(type(operation), _amount_and_kind)(operation)
+    asked = (type(operation).__name__, str(operation.asset), *target)
     return hashlib.blake2b(repr(asked).encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 
 def check(operation: Operation) -> None:
-    """Refuse amounts that no verb may ask for; a failure is our bug, not the member's."""
-    if not isinstance(operation, Expire) and operation.amount is not None:
-        ensure(0 < operation.amount <= AMOUNT_MAX, "amounts are positive and bounded; direction is the operation")
-    if isinstance(operation, Grant) and operation.expires_at is not None:
-        ensure(operation.expires_at > (operation.effective_at or operation.occurred_at), "a lot lives forward")
+    """Refuse what no verb may ask for; a failure is our bug, not the member's."""
+    amount = getattr(operation, "amount", None)
+    if amount is not None:
+        ensure(0 < amount <= AMOUNT_MAX, "amounts are positive and bounded; direction is the operation")
+    match operation:
+        case Grant(expires_at=datetime() as over):
+            begins = operation.pending.activates_at if operation.pending else None
+            ensure(over > (begins or operation.effective_at or operation.occurred_at), "a lot lives forward")
+        case Grant(pending=Pending() as pending):
+            ensure((pending.activates_at is None) != (pending.event is None), "pending units wait for one thing")
+        case Hold():
+            ensure(operation.expires_at > operation.occurred_at, "a hold lives forward")
+        case Transfer() | Assume():
+            ensure(operation.member_id != operation.to_member_id, "a transfer needs two members")
+        case _:
+            pass

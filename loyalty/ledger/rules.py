@@ -1,161 +1,53 @@
 """Planning a batch: pure decisions from wallets and operations to rows. No I/O, no clock.
 
 Lots are consumed by priority, then the earlier expiry, promotional before paid, the earlier effect,
-then age; the same order serves spending and claw-back. A lot that is past its expiry is never used,
-whether or not a sweep has closed it.
+then age; the same order serves spending, holding and claw-back. A lot that is past its expiry is never used,
+a pending lot whose time has come is, and a hold whose time is over is none, whether or not a sweep came by.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import replace
 
 from loyalty.errors import ensure
+from loyalty.ledger import waiting
+from loyalty.ledger.booking import Entry, Plan
+from loyalty.ledger.lots import Booked, EntryKey, Lot, Slice, Wallet, World
 from loyalty.ledger.operations import (
     Account,
-    Asset,
+    Activate,
+    Assume,
+    CancelPending,
+    Capture,
+    Claw,
     Expire,
     Grant,
+    Hold,
+    Operation,
+    Reverse,
+    Settle,
+    Spend,
+    TakeBack,
+    Transfer,
+    Void,
+    fingerprint,
+)
+from loyalty.ledger.outcomes import (
     KeyReused,
     NotEnough,
     NothingToDo,
     NothingToReverse,
-    Operation,
-    Reason,
-    Reverse,
-    Spend,
-    TakeBack,
-    fingerprint,
+    Refused,
 )
-
-NEVER: Final = datetime.max.replace(tzinfo=UTC)
-WalletKey = tuple[int, Asset]
-EntryKey = tuple[int, str]
-
-
-@dataclass(slots=True)
-class Lot:
-    """An open lot while a batch is planned; `key` names a lot that this very batch creates."""
-
-    id: int | None
-    entry_id: int | None
-    remaining: int
-    expires_at: datetime | None
-    priority: int
-    promotional: bool
-    effective_at: datetime
-    key: str | None = None
-
-    def is_live(self, now: datetime) -> bool:
-        """A lot whose expiry is now is already expired."""
-        return self.expires_at is None or self.expires_at > now
-
-    def order(self) -> tuple[object, ...]:
-        """The place in the consumption order."""
-        return (
-            self.priority,
-            self.expires_at or NEVER,
-            not self.promotional,
-            self.effective_at,
-            self.id is None,
-            self.id or 0,
-        )
-
-
-@dataclass(slots=True)
-class Wallet:
-    """One member's balance and open lots of one asset, as locked by the service."""
-
-    available: int
-    lots: list[Lot] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """An entry that is already in the ledger."""
-
-    id: int
-    fingerprint: bytes
-    amount: int
-    delta: int
-    balance_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Units that an earlier spend took from one lot and that are not given back yet, in taking order."""
-
-    lot_id: int
-    amount: int
-    expires_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    member_id: int
-    key: str
-    fingerprint: bytes
-    kind: str
-    asset: Asset
-    amount: int
-    delta: int
-    balance_after: int
-    reverses_id: int | None
-    reason: Reason
-    occurred_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LotRow:
-    member_id: int
-    key: str
-    lot: Lot
-    original: int
-    asset: Asset
-
-
-@dataclass(frozen=True, slots=True)
-class PostingRow:
-    member_id: int
-    key: str
-    seq: int
-    asset: Asset
-    source: Account
-    destination: Account
-    amount: int
-    lot_id: int | None
-    lot_key: str | None
-
-
-Refused = NothingToDo | NotEnough | KeyReused | NothingToReverse
-
-
-@dataclass(slots=True)
-class Plan:
-    """Rows to write, and per operation the key of its entry, an entry booked before, or a refusal."""
-
-    entries: dict[EntryKey, EntryRow] = field(default_factory=dict)
-    lots: list[LotRow] = field(default_factory=list)
-    lot_changes: dict[int, int] = field(default_factory=dict)
-    postings: list[PostingRow] = field(default_factory=list)
-    postings_of: dict[EntryKey, int] = field(default_factory=dict)
-    deltas: dict[WalletKey, int] = field(default_factory=dict)
-    results: list[tuple[EntryKey, bool] | Booked | Refused] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the service read under the lock."""
-
-    wallets: Mapping[WalletKey, Wallet]
-    booked: Mapping[EntryKey, Booked]
-    slices: dict[EntryKey, list[Slice]]
-    now: datetime
+from loyalty.ledger.returns import expire_dead, give_back, last_taken_first, repay, without
+from loyalty.ledger.waiting import Decided
 
 
 def plan(operations: Sequence[Operation], world: World) -> Plan:
     """Decide the whole batch in order; each operation sees the ones before it."""
     made = Plan()
+    for (member_id, asset), wallet in world.wallets.items():
+        if wallet.holds or wallet.pending:
+            waiting.settle(member_id, asset, wallet, made, world)
     for operation in operations:
         made.results.append(_replay(operation, made, world) or _decide(operation, made, world))
     return made
@@ -171,205 +63,210 @@ def _replay(operation: Operation, made: Plan, world: World) -> tuple[EntryKey, b
     return known if isinstance(known, Booked) else (at, True)
 
 
-def _decide(operation: Operation, made: Plan, world: World) -> tuple[EntryKey, bool] | Refused:
+def _decide(operation: Operation, made: Plan, world: World) -> Decided:
     wallet = world.wallets[operation.member_id, operation.asset]
     match operation:
         case Grant():
-            return _grant(operation, wallet, made)
+            return _grant(operation, wallet, made, world)
         case Spend():
-            return _spend(operation, wallet, made, world.now)
+            return _spend(operation, wallet, made, world)
         case TakeBack():
             return _take_back(operation, wallet, made, world)
         case Reverse():
             return _reverse(operation, wallet, made, world)
         case Expire():
             return _expire(operation, wallet, made)
+        case Settle():
+            return NothingToDo()
+        case Assume():
+            return _assume(operation, wallet, made, world)
+        case Transfer():
+            return _transfer(operation, wallet, made, world)
+        case _:
+            return _decide_waiting(operation, wallet, made, world)
 
 
-def _grant(operation: Grant, wallet: Wallet, made: Plan) -> tuple[EntryKey, bool]:
+def _decide_waiting(
+    operation: Hold | Capture | Void | Activate | CancelPending, wallet: Wallet, made: Plan, world: World
+) -> Decided:
+    match operation:
+        case Hold():
+            return waiting.hold(operation, wallet, made, world)
+        case Capture():
+            return waiting.capture(operation, wallet, made, world)
+        case Void():
+            return waiting.void(operation, wallet, made, world)
+        case Activate():
+            return waiting.activate(operation, wallet, made, world)
+        case CancelPending():
+            return waiting.cancel(operation, wallet, made)
+
+
+def _grant(operation: Grant, wallet: Wallet, made: Plan, world: World) -> Decided:
+    entry, waits = Entry(made, operation, wallet), operation.pending
     lot = Lot(
         id=None,
-        entry_id=None,
         remaining=operation.amount,
         expires_at=operation.expires_at,
         priority=operation.priority,
         promotional=operation.promotional,
-        effective_at=operation.effective_at or operation.occurred_at,
+        effective_at=(waits and waits.activates_at) or operation.effective_at or operation.occurred_at,
+        grant_key=operation.grant_key or operation.key,
         key=operation.key,
+        state="pending" if waits else "active",
+        activates_at=waits.activates_at if waits else None,
+        event=waits.event if waits else None,
+        cancels_at=waits.cancels_at if waits else None,
+        expiry=waits.expiry if waits else None,
+        zone=waits.zone if waits else "",
+        idle=operation.idle,
     )
-    wallet.lots.append(lot)
-    made.lots.append(LotRow(operation.member_id, operation.key, lot, operation.amount, operation.asset))
-    _post(made, operation, operation.source, Account.AVAILABLE, operation.amount, lot)
-    return _book(made, operation, wallet, amount=operation.amount, delta=operation.amount)
-
-
-def _spend(operation: Spend, wallet: Wallet, made: Plan, now: datetime) -> tuple[EntryKey, bool] | Refused:
-    live = sorted((lot for lot in wallet.lots if lot.remaining and lot.is_live(now)), key=Lot.order)
-    usable = sum(lot.remaining for lot in live)
-    if usable < operation.amount:
-        return NotEnough(wanted=operation.amount, available=usable)
-    _consume(made, operation, operation.destination, operation.amount, live)
-    return _book(made, operation, wallet, amount=operation.amount, delta=-operation.amount)
-
-
-def _take_back(operation: TakeBack, wallet: Wallet, made: Plan, world: World) -> tuple[EntryKey, bool]:
-    origin = world.booked.get((operation.member_id, operation.reverses_key or ""))
-
-    def own_lot_first(lot: Lot) -> tuple[object, ...]:
-        made_here = lot.key is not None and lot.key == operation.reverses_key
-        is_own = made_here or (origin is not None and lot.entry_id == origin.id)
-        return (not is_own, *lot.order())
-
-    live = sorted((lot for lot in wallet.lots if lot.remaining and lot.is_live(world.now)), key=own_lot_first)
-    taken = min(operation.amount, sum(lot.remaining for lot in live))
-    if taken:
-        _consume(made, operation, Account.CLAWED_BACK, taken, live)
-    if taken < operation.amount:
-        _post(made, operation, Account.FORGIVEN, Account.CLAWED_BACK, operation.amount - taken, None)
-    return _book(
-        made, operation, wallet, amount=operation.amount, delta=-taken, reverses_id=origin.id if origin else None
-    )
-
-
-def _reverse(operation: Reverse, wallet: Wallet, made: Plan, world: World) -> tuple[EntryKey, bool] | Refused:
-    at = (operation.member_id, operation.reverses_key)
-    origin, left = world.booked.get(at), world.slices.get(at, [])
-    wanted = sum(part.amount for part in left) if operation.amount is None else operation.amount
-    if origin is None or not 0 < wanted <= sum(part.amount for part in left):
-        return NothingToReverse(key=operation.reverses_key)
-    restored = _last_taken_first(left, wanted)
-    world.slices[at] = _without(left, restored)
-    for part in restored:
-        lot = _lot_of(part, wallet)
-        lot.remaining += part.amount
-        _change_lot(made, part.lot_id, part.amount)
-        _post(made, operation, Account.SPENT, Account.AVAILABLE, part.amount, lot)
-    booked = _book(made, operation, wallet, amount=wanted, delta=wanted, reverses_id=origin.id)
-    _expire_restored(operation, restored, wallet, made, world.now)
+    entry.open_lot(lot, operation.amount)
+    entry.post(operation.source, Account.PENDING if waits else Account.AVAILABLE, operation.amount, lot)
+    booked = entry.book(amount=operation.amount)
+    if operation.idle is not None:
+        waiting.touch(made, operation, "earn")
+    repay(operation, wallet, made, world)
     return booked
 
 
-def _lot_of(part: Slice, wallet: Wallet) -> Lot:
-    """The lot that a part was taken from; the service reads it even when nothing is left in it."""
-    return next(lot for lot in wallet.lots if lot.id == part.lot_id)
+def _spend(operation: Spend, wallet: Wallet, made: Plan, world: World) -> Decided:
+    live = wallet.live(world.now)
+    usable = sum(lot.remaining for lot in live)
+    if usable < operation.amount:
+        return NotEnough(wanted=operation.amount, available=usable)
+    entry = Entry(made, operation, wallet)
+    entry.consume(operation.destination, operation.amount, live)
+    if any(lot.idle for lot in live):
+        waiting.touch(made, operation, "spend")
+    return entry.book(amount=operation.amount)
 
 
-def _last_taken_first(left: Sequence[Slice], wanted: int) -> list[Slice]:
-    restored = []
-    for part in reversed(left):
-        amount = min(part.amount, wanted)
-        if amount:
-            restored.append(Slice(part.lot_id, amount, part.expires_at))
-            wanted -= amount
-    return restored
+def _take_back(operation: TakeBack, wallet: Wallet, made: Plan, world: World) -> Decided:
+    entry, left = Entry(made, operation, wallet), operation.amount
+    promised = [lot for key in operation.reverses for lot in wallet.waiting(key)]
+    cancelled = min(left, sum(lot.remaining for lot in promised))
+    if cancelled:
+        entry.consume(Account.CANCELLED, cancelled, promised, source=Account.PENDING)
+        waiting.close_empty(promised, made)
+        left -= cancelled
+    if operation.policy.mode is not Claw.ONLY_PENDING:
+        left -= _take_usable(entry, left, world)
+    if operation.policy.mode is Claw.ALLOW:
+        owed = min(left, max(0, operation.policy.cap - wallet.arrears))
+        if owed:
+            entry.post(Account.ARREARS, Account.CLAWED_BACK, owed, None)
+            left -= owed
+    if left:
+        entry.post(Account.FORGIVEN, Account.CLAWED_BACK, left, None)
+    origin = next(
+        (world.booked[at] for key in operation.reverses if (at := (operation.member_id, key)) in world.booked), None
+    )
+    return entry.book(amount=operation.amount, reverses_id=origin.id if origin else None)
 
 
-def _without(left: Sequence[Slice], restored: Sequence[Slice]) -> list[Slice]:
-    """What a later reversal of the same spend may still give back."""
-    gone = {part.lot_id: part.amount for part in restored}
-    rest = (Slice(part.lot_id, part.amount - gone.get(part.lot_id, 0), part.expires_at) for part in left)
-    return [part for part in rest if part.amount]
+def _take_usable(entry: Entry, wanted: int, world: World) -> int:
+    operation = entry.operation
+    own = operation.reverses if isinstance(operation, TakeBack) else ()
+    live = sorted(entry.wallet.live(world.now), key=lambda lot: (lot.grant_key not in own, *lot.order()))
+    taken = min(wanted, sum(lot.remaining for lot in live))
+    if taken:
+        entry.consume(Account.CLAWED_BACK, taken, live)
+    return taken
 
 
-def _expire_restored(operation: Reverse, restored: list[Slice], wallet: Wallet, made: Plan, now: datetime) -> None:
-    """Otherwise a member would redeem and cancel to dodge an expiry."""
-    for part in restored:
-        if part.expires_at is not None and part.expires_at <= now:
-            closing = Expire(
-                member_id=operation.member_id,
-                asset=operation.asset,
-                lot_id=part.lot_id,
-                occurred_at=operation.occurred_at,
-            )
-            key = f"{operation.key}:expired:{part.lot_id}"
-            lot = _lot_of(part, wallet)
-            lot.remaining -= part.amount
-            _change_lot(made, part.lot_id, -part.amount)
-            _post(made, closing, Account.AVAILABLE, Account.EXPIRED, part.amount, lot, key=key)
-            _book(made, closing, wallet, amount=part.amount, delta=-part.amount, key=key)
+def _reverse(operation: Reverse, wallet: Wallet, made: Plan, world: World) -> Decided:
+    at = (operation.member_id, operation.reverses_key)
+    origin, left = world.booked.get(at), world.taken.get(at, [])
+    whole = sum(part.amount for part in left)
+    wanted = whole if operation.amount is None else operation.amount
+    if origin is None or not 0 < wanted <= whole:
+        return NothingToReverse(key=operation.reverses_key)
+    restored = last_taken_first(left, wanted)
+    world.taken[at] = without(left, restored)
+    entry = Entry(made, operation, wallet)
+    give_back(entry, restored, Account.SPENT)
+    booked = entry.book(amount=wanted, reverses_id=origin.id)
+    expire_dead(operation, restored, wallet, made, world)
+    if operation.grace is not None:
+        _give_grace(operation, restored, wallet, made, world)
+    repay(operation, wallet, made, world)
+    return booked
 
 
-def _expire(operation: Expire, wallet: Wallet, made: Plan) -> tuple[EntryKey, bool] | Refused:
-    lot = next((lot for lot in wallet.lots if lot.id == operation.lot_id), None)
+def _give_grace(operation: Reverse, restored: Sequence[Slice], wallet: Wallet, made: Plan, world: World) -> None:
+    dead = sum(part.amount for part in restored if not part.lot.is_live(world.now))
+    if dead and operation.grace is not None:
+        again = Grant(
+            member_id=operation.member_id,
+            asset=operation.asset,
+            amount=dead,
+            key=f"{operation.key}:grace",
+            kind="grace",
+            occurred_at=operation.occurred_at,
+            expires_at=operation.grace.expires_at,
+            reason={**operation.reason, "reverses": operation.reverses_key},
+            source=Account.GOODWILL,
+        )
+        _grant(again, wallet, made, world)
+
+
+def _expire(operation: Expire, wallet: Wallet, made: Plan) -> Decided:
+    lot = next((lot for lot in wallet.lots if lot.id == operation.lot_id and lot.state == "active"), None)
     if lot is None or not lot.remaining:
         return NothingToDo()
     ensure(lot.expires_at is not None and lot.expires_at <= operation.occurred_at, "only what is over expires")
-    amount = lot.remaining
-    _consume(made, operation, Account.EXPIRED, amount, [lot])
-    return _book(made, operation, wallet, amount=amount, delta=-amount)
+    entry, amount = Entry(made, operation, wallet), lot.remaining
+    entry.consume(Account.EXPIRED, amount, [lot])
+    return entry.book(amount=amount)
 
 
-def _consume(made: Plan, operation: Operation, destination: Account, amount: int, lots: Sequence[Lot]) -> None:
-    left = amount
-    for lot in lots:
-        taken = min(lot.remaining, left)
-        if not taken:
-            continue
-        lot.remaining -= taken
-        left -= taken
-        if lot.id is not None:
-            _change_lot(made, lot.id, -taken)
-        _post(made, operation, Account.AVAILABLE, destination, taken, lot)
-    ensure(left == 0, "the caller made sure that the lots suffice")
+def _transfer(operation: Transfer, wallet: Wallet, made: Plan, world: World) -> Decided:
+    live = [lot for lot in wallet.live(world.now) if not operation.lots or lot.id in operation.lots]
+    usable = sum(lot.remaining for lot in live)
+    if usable < operation.amount:
+        return NotEnough(wanted=operation.amount, available=usable)
+    entry = Entry(made, operation, wallet)
+    taken = entry.consume(Account.TRANSFER, operation.amount, live)
+    booked = entry.book(amount=operation.amount)
+    target = world.wallets[operation.to_member_id, operation.asset]
+    for place, part in enumerate(taken):
+        _grant(_received(operation, part, place), target, made, world)
+    return booked
 
 
-def _change_lot(made: Plan, lot_id: int, amount: int) -> None:
-    made.lot_changes[lot_id] = made.lot_changes.get(lot_id, 0) + amount
-
-
-def _post(
-    made: Plan,
-    operation: Operation,
-    source: Account,
-    destination: Account,
-    amount: int,
-    lot: Lot | None,
-    *,
-    key: str | None = None,
-) -> None:
-    entry_key = key or operation.key
-    at = (operation.member_id, entry_key)
-    seq = made.postings_of[at] = made.postings_of.get(at, -1) + 1
-    made.postings.append(
-        PostingRow(
-            operation.member_id,
-            entry_key,
-            seq,
-            operation.asset,
-            source,
-            destination,
-            amount,
-            lot.id if lot is not None else None,
-            lot.key if lot is not None else None,
-        )
-    )
-
-
-def _book(
-    made: Plan,
-    operation: Operation,
-    wallet: Wallet,
-    *,
-    amount: int,
-    delta: int,
-    reverses_id: int | None = None,
-    key: str | None = None,
-) -> tuple[EntryKey, bool]:
-    wallet.available += delta
-    at = (operation.member_id, key or operation.key)
-    wallet_key = (operation.member_id, operation.asset)
-    made.deltas[wallet_key] = made.deltas.get(wallet_key, 0) + delta
-    made.entries[at] = EntryRow(
-        member_id=operation.member_id,
-        key=at[1],
-        fingerprint=fingerprint(operation),
-        kind="expire" if isinstance(operation, Expire) else operation.kind,
+def _received(operation: Transfer, part: Slice, place: int) -> Grant:
+    return Grant(
+        member_id=operation.to_member_id,
         asset=operation.asset,
-        amount=amount,
-        delta=delta,
-        balance_after=wallet.available,
-        reverses_id=reverses_id,
-        reason={} if isinstance(operation, Expire) else operation.reason,
+        amount=part.amount,
+        key=f"{operation.key}:in:{place}",
+        kind=operation.kind_in,
         occurred_at=operation.occurred_at,
+        reason={**operation.reason, "from": operation.member_id, "lot": part.lot.id},
+        effective_at=part.lot.effective_at,
+        expires_at=part.lot.expires_at,
+        priority=part.lot.priority,
+        promotional=part.lot.promotional,
+        source=Account.TRANSFER,
+        idle=part.lot.idle,
+        grant_key=part.lot.grant_key,
     )
-    return at, False
+
+
+def _assume(operation: Assume, wallet: Wallet, made: Plan, world: World) -> Decided:
+    owed = wallet.arrears
+    if not owed:
+        return NothingToDo()
+    entry = Entry(made, operation, wallet)
+    entry.post(Account.TRANSFER, Account.ARREARS, owed, None)
+    booked = entry.book(amount=owed)
+    over = replace(
+        operation, member_id=operation.to_member_id, reason={**operation.reason, "from": operation.member_id}
+    )
+    target = world.wallets[operation.to_member_id, operation.asset]
+    taken_over = Entry(made, over, target, key=f"{operation.key}:in")
+    taken_over.post(Account.ARREARS, Account.TRANSFER, owed, None)
+    taken_over.book(amount=owed, kind=operation.kind_in)
+    repay(over, target, made, world)
+    return booked

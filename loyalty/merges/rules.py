@@ -33,6 +33,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "journey_run": Fate.MOVES,
     "ledger_balance": Fate.OWN_RULE,
     "ledger_entry": Fate.STAYS,
+    "ledger_hold": Fate.STAYS,
     "ledger_lot": Fate.OWN_RULE,
     "ledger_posting": Fate.STAYS,
     "link_code": Fate.STAYS,

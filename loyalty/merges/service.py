@@ -15,8 +15,8 @@ from loyalty import db
 from loyalty.adoptions import service as adoptions
 from loyalty.errors import Conflict, NotFound
 from loyalty.events import MembersMerged
-from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Account, Asset, Grant, Posted, TakeBack
+from loyalty.ledger.moving import move_everything, return_lots
+from loyalty.ledger.service import Asset
 from loyalty.members.service import MemberGone
 from loyalty.merges.rules import MOVED_TABLES, Candidate, survivor
 from loyalty.spine import service as spine
@@ -81,9 +81,10 @@ WHERE theirs.id IS NULL OR theirs.at < mine.at
 
 # Only what the survivor still has of the other's lots can go back; what was spent was spent soonest-first.
 _LOTS_LEFT: Final = """
-SELECT e.key, l.asset, l.remaining, l.effective_at, l.expires_at, l.priority, l.promotional
+SELECT l.id, l.asset, l.remaining
 FROM ledger_entry e JOIN ledger_lot l ON l.entry_id = e.id AND l.member_id = e.member_id
-WHERE e.member_id = $1 AND starts_with(e.key, $2) AND l.remaining > 0 AND (l.expires_at IS NULL OR l.expires_at > $3)
+WHERE e.member_id = $1 AND starts_with(e.key, $2) AND l.remaining > 0 AND l.state = 'active'
+  AND (l.expires_at IS NULL OR l.expires_at > $3)
 ORDER BY l.id
 """
 _RETURN_COUPONS: Final = """
@@ -209,7 +210,7 @@ async def _move_everything(
     moved["check_in"] = [list(row.values()) for row in await db.fetch(_MOVE_CHECK_INS, source_id, target_id)]
     if moved["check_in"]:
         await db.execute(_JOIN_STREAKS, target_id)
-    await ledger.move_lots(source_id, target_id, key=f"merge:{merge_id}:{suffix}", now=now)
+    await move_everything(source_id, target_id, key=f"merge:{merge_id}:{suffix}", now=now)
     return moved
 
 
@@ -280,41 +281,6 @@ def _columns(rows: list[list[Any]], width: int) -> list[list[Any]]:
     return [[row[place] for row in rows] for place in range(width)]
 
 
-async def _return_value(merge_id: int, source_id: int, target_id: int, *, now: datetime) -> dict[Asset, int]:
+async def _return_value(merge_id: int, source_id: int, target_id: int, *, now: datetime) -> Mapping[Asset, int]:
     lots = await db.fetch(_LOTS_LEFT, target_id, f"merge:{merge_id}:", now)
-    taken = await ledger.post([_taken(merge_id, target_id, lot, now) for lot in lots], now=now)
-    grants = [
-        _given(merge_id, source_id, lot, -outcome.delta, now)
-        for lot, outcome in zip(lots, taken, strict=True)
-        if isinstance(outcome, Posted) and outcome.delta < 0
-    ]
-    await ledger.post(grants, now=now)
-    return {asset: sum(grant.amount for grant in grants if grant.asset is asset) for asset in Asset}
-
-
-def _taken(merge_id: int, member_id: int, lot: db.Row, now: datetime) -> TakeBack:
-    return TakeBack(
-        member_id=member_id,
-        asset=Asset(lot["asset"]),
-        amount=lot["remaining"],
-        key=f"unmerge:{merge_id}:{lot['key']}",
-        kind="unmerge_out",
-        occurred_at=now,
-        reverses_key=lot["key"],
-    )
-
-
-def _given(merge_id: int, member_id: int, lot: db.Row, amount: int, now: datetime) -> Grant:
-    return Grant(
-        member_id=member_id,
-        asset=Asset(lot["asset"]),
-        amount=amount,
-        key=f"unmerge:{merge_id}:{lot['key']}",
-        kind="unmerge_in",
-        occurred_at=now,
-        effective_at=lot["effective_at"],
-        expires_at=lot["expires_at"],
-        priority=lot["priority"],
-        promotional=lot["promotional"],
-        source=Account.CLAWED_BACK,
-    )
+    return await return_lots(target_id, source_id, lots, key=f"unmerge:{merge_id}", now=now)

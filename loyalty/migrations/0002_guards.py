@@ -15,6 +15,10 @@ CHECKS = (
     ("ledger_lot", "lot_amount_in_range", "original BETWEEN 1 AND 1000000000000"),
     ("ledger_lot", "lot_lives_forward", "expires_at IS NULL OR expires_at >= effective_at"),
     ("ledger_lot", "lot_state_known", "state IN ('active', 'pending', 'cancelled')"),
+    ("ledger_lot", "pending_lot_waits", "state <> 'pending' OR (activates_at IS NULL) <> (event IS NULL)"),
+    ("ledger_hold", "hold_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
+    ("ledger_hold", "hold_state_known", "state IN ('open', 'captured', 'voided', 'expired')"),
+    ("ledger_hold", "hold_resolved_once", "(state = 'open') = (resolved_at IS NULL)"),
     ("ledger_entry", "entry_amount_in_range", "amount BETWEEN 0 AND 1000000000000"),
     ("ledger_posting", "posting_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
     ("ledger_posting", "posting_moves", "source <> destination"),
@@ -72,6 +76,15 @@ INDEXES = (
     ),
     "CREATE INDEX lot_open ON ledger_lot (member_id, asset) WHERE remaining > 0",
     "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
+    (
+        "CREATE INDEX lot_due ON ledger_lot (activates_at) WHERE state = 'pending' AND remaining > 0"
+        " AND activates_at IS NOT NULL"
+    ),
+    (
+        "CREATE INDEX lot_lost ON ledger_lot (cancels_at) WHERE state = 'pending' AND remaining > 0"
+        " AND cancels_at IS NOT NULL"
+    ),
+    "CREATE INDEX hold_open ON ledger_hold (expires_at) WHERE state = 'open'",
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
     "CREATE UNIQUE INDEX phone_claim_open_once ON phone_claim (phone_index) WHERE status = 'waiting'",
     "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id, ladder) WHERE ends_at IS NULL",

@@ -14,11 +14,11 @@ from loyalty.audit import service as audit
 from loyalty.clock import business_day
 from loyalty.errors import Conflict, Invalid, unreachable
 from loyalty.events import PointsAccrued
-from loyalty.expiry import end_of_month_rule
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Posted
 from loyalty.points import rules
 from loyalty.program import queries as program
+from loyalty.program import validity
 from loyalty.program.terms import Terms
 from loyalty.spine import service as spine
 
@@ -207,6 +207,7 @@ async def _give(asked: _Grant, terms: Terms, now: datetime) -> Granted:
 async def _post(
     grant_id: int, member_id: int, points: int, reason: Mapping[str, Any], terms: Terms, now: datetime
 ) -> Posted:
+    lasts = validity.of_points(terms, now)
     grant = Grant(
         member_id=member_id,
         asset=Asset.POINTS,
@@ -215,7 +216,8 @@ async def _post(
         kind="staff_grant",
         reason=reason,
         occurred_at=now,
-        expires_at=end_of_month_rule(now, months=terms.points.expiry_months, zone=terms.calendar),
+        expires_at=lasts.expires_at,
+        idle=lasts.idle,
     )
     posted = await ledger.post_one(grant, now=now)
     await db.execute(

@@ -4,10 +4,12 @@ One published version is one validated document; its JSON Schema feeds the conso
 number is a new version with its own date, never a deploy, and past facts keep the version they had.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from loyalty.expiry import Expiry
 
 Amount = Annotated[int, Field(ge=0, le=10**9)]
 Words = dict[str, str]
@@ -18,10 +20,37 @@ class _Part(BaseModel):
 
 
 class PointsTerms(_Part):
-    """Points: earned per yuan of the paid amount, expiring so many months after they become usable."""
+    """Points: earned per yuan of the paid amount, expiring so many months after they become usable, at the
+    month's end; `expiry` replaces that by another rule, `expiry_by_tier` for members of a tier."""
 
     per_yuan: Amount = 1
     expiry_months: Annotated[int, Field(ge=0, le=120)] = 12
+    expiry: Expiry | None = None
+    expiry_by_tier: dict[str, Expiry] = {}
+
+
+class PointsKind(_Part):
+    """A further kind of points beside the ordinary ones, with its own ledger account `points:<code>`."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
+    names: Words
+    value_fen: Annotated[int, Field(ge=0, le=10**6)] = 1
+
+
+class ClawBackTerms(_Part):
+    """What happens when earned points are to be taken back and the member no longer has them (a refund).
+
+    `only_pending` never touches usable points, `within_balance` takes what is there, `allow` lets the member owe
+    the rest up to `cap`, or up to `cap_by_tier` for members of that tier. What is out of reach is forgiven.
+    """
+
+    mode: Literal["only_pending", "within_balance", "allow"] = "within_balance"
+    cap: Amount = 0
+    cap_by_tier: dict[str, Amount] = {}
+
+    def cap_of(self, tier: str | None) -> int:
+        """How much a member of `tier` may owe."""
+        return self.cap_by_tier.get(tier, self.cap) if tier is not None else self.cap
 
 
 class GrowthTerms(_Part):
@@ -82,6 +111,8 @@ class Terms(_Part):
     brand: Words = {"zh-CN": "小惠", "en": "Xiaohui"}
     zone: str = "Asia/Shanghai"
     points: PointsTerms = PointsTerms()
+    points_kinds: tuple[PointsKind, ...] = ()
+    claw_back: ClawBackTerms = ClawBackTerms()
     growth: GrowthTerms = GrowthTerms()
     check_in: CheckInTerms = CheckInTerms()
     staff: StaffLimits = StaffLimits()

@@ -12,11 +12,11 @@ from loyalty.access import Action, Principal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
 from loyalty.errors import Conflict, Invalid, ensure
 from loyalty.events import PurchaseRecorded
-from loyalty.expiry import end_of_month_rule
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Operation, Outcome, Posted
 from loyalty.money import AMOUNT_MAX
 from loyalty.program import queries as program
+from loyalty.program import validity
 from loyalty.program.queries import PublishedTerms
 from loyalty.purchases import rules
 from loyalty.purchases.queries import COLUMNS, PurchaseView, view_of
@@ -210,7 +210,7 @@ def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
         "multiplier_percent": judged.earned.multiplier_percent,
         "terms": view.terms_version,
     }
-    expires_at = end_of_month_rule(now, months=terms.points.expiry_months, zone=terms.calendar)
+    lasts = validity.of_points(terms, now)
     return [
         Grant(
             member_id=view.member_id,
@@ -221,13 +221,15 @@ def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
             reason=reason,
             occurred_at=view.occurred_at,
             effective_at=effective_at,
-            expires_at=expiry,
+            expires_at=lasts.expires_at if asset == Asset.POINTS else None,
+            idle=lasts.idle if asset == Asset.POINTS else None,
         )
-        for asset, amount, effective_at, expiry in (
-            (Asset.POINTS, view.points, now, expires_at),
+        for asset, amount, effective_at in (
+            (Asset.POINTS, view.points, now),
             # Growth value counts in the period in which the purchase happened, however late it is reported.
-            (Asset.GROWTH, view.growth, view.occurred_at, None),
+            (Asset.GROWTH, view.growth, view.occurred_at),
         )
+        for asset, amount in ((Asset.POINTS, view.points), (Asset.GROWTH, view.growth))
         if amount
     ]
 

@@ -168,7 +168,7 @@ async def _take_back(
             kind="refund",
             reason={"purchase_id": purchase.id, "amount_fen": new.amount_fen},
             occurred_at=new.occurred_at,
-            reverses_key=earn_key(purchase.id, asset),
+            reverses=(earn_key(purchase.id, asset),),
         )
         for asset, amount in ((Asset.POINTS, share.points), (Asset.GROWTH, share.growth))
         if amount

@@ -8,7 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.clock import business_day, start_of
-from loyalty.expiry import end_of_day_rule, end_of_month_rule, months_later
+from loyalty.expiry import Rolling, Round, ends_at, months_later
+
+
+def end_of_month_rule(at: datetime, *, months: int, zone: ZoneInfo) -> datetime:
+    end = ends_at(Rolling(months=months), at, zone)
+    assert end is not None
+    return end
+
+
+def end_of_day_rule(at: datetime, *, months: int, zone: ZoneInfo) -> datetime:
+    end = ends_at(Rolling(months=months, round_up=Round.DAY), at, zone)
+    assert end is not None
+    return end
+
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loyalty.expiry import end_of_month_rule
 from loyalty.journeys.moves import Moment, Move, Run
 from loyalty.ledger.operations import Asset, Grant
+from loyalty.program import validity
 from loyalty.program.terms import Terms
 
 
@@ -22,7 +22,7 @@ class GrantPoints:
         points = self.points(moment.terms)
         if not points:
             return Move(data={"points": 0})
-        months = moment.terms.points.expiry_months
+        lasts = validity.of_points(moment.terms, moment.now)
         grant = Grant(
             member_id=run.member_id,
             asset=Asset.POINTS,
@@ -31,6 +31,7 @@ class GrantPoints:
             kind=self.kind,
             reason={"journey": run.journey, "run_id": run.id},
             occurred_at=moment.now,
-            expires_at=end_of_month_rule(moment.now, months=months, zone=moment.terms.calendar),
+            expires_at=lasts.expires_at,
+            idle=lasts.idle,
         )
         return Move(grants=(grant,), data={"points": points})

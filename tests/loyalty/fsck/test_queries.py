@@ -11,7 +11,7 @@ from loyalty.check_ins import service as check_ins
 from loyalty.coupons import service as coupons
 from loyalty.fsck import queries as fsck
 from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, Grant, Reverse, Spend
+from loyalty.ledger.service import Asset, Grant, Hold, Reverse, Spend
 from loyalty.refunds import service as refunds
 from loyalty.refunds.service import NewRefund
 from loyalty.tiers import service as tiers
@@ -23,6 +23,9 @@ pytestmark = pytest.mark.usefixtures("database")
 # What somebody with all rights would have to do, per invariant; triggers are switched off for it.
 BREAKS = {
     "balance_equals_postings": "UPDATE ledger_balance SET available = available + 1 WHERE asset = 'points'",
+    "balance_equals_holds": "UPDATE ledger_hold SET state = 'voided', resolved_at = created_at",
+    "hold_equals_postings": "UPDATE ledger_hold SET amount = amount + 1",
+    "debts_are_paid_first": "UPDATE ledger_balance SET arrears = 1 WHERE asset = 'growth'",
     "balance_equals_lots": "UPDATE ledger_lot SET state = 'cancelled' WHERE remaining > 0",
     "lot_equals_postings": "UPDATE ledger_lot SET remaining = remaining - 1 WHERE remaining > 0",
     "entry_equals_postings": "DELETE FROM ledger_posting",
@@ -77,6 +80,7 @@ def _movements(member_id: int) -> list[ledger.Operation]:
         Grant(key="test:grant", amount=100, **points),
         Spend(key="test:spend", amount=60, **points),
         Reverse(key="test:reverse", reverses_key="test:spend", **points),
+        Hold(key="test:hold", amount=10, expires_at=NOW + timedelta(hours=1), **points),
     ]
 
 

@@ -10,6 +10,7 @@ from loyalty import db
 from loyalty.fsck import queries as fsck
 from loyalty.ledger import queries
 from loyalty.ledger import service as ledger
+from loyalty.ledger.moving import move_everything
 from loyalty.ledger.service import Asset, Grant, NotEnough, Posted, Reverse, Spend, TakeBack
 
 JAN_1 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -155,7 +156,7 @@ async def test_case_25_a_claw_back_takes_what_is_there_and_books_the_rest_as_for
         key="refund",
         kind="refund",
         occurred_at=JAN_10,
-        reverses_key="earn",
+        reverses=("earn",),
     )
     first, again = await posted(back, back)
     assert isinstance(first, Posted)
@@ -170,7 +171,7 @@ async def test_a_claw_back_takes_its_own_lot_before_older_ones() -> None:
     await posted(grant(30, "old", expires_at=FEB_1), grant(100, "earn"))
     await posted(
         TakeBack(
-            member_id=1, asset=Asset.POINTS, amount=80, key="b", kind="refund", occurred_at=JAN_10, reverses_key="earn"
+            member_id=1, asset=Asset.POINTS, amount=80, key="b", kind="refund", occurred_at=JAN_10, reverses=("earn",)
         )
     )
     assert await lots() == {"old": 30, "earn": 20}
@@ -243,7 +244,7 @@ async def test_case_67_merging_moves_lots_with_their_own_expiry() -> None:
     await posted(grant(100, "a", expires_at=MAR_1), grant(50, "b", member_id=2, expires_at=FEB_1))
     for _ in range(2):
         async with db.unit_of_work():
-            await ledger.move_lots(2, 1, key="merge:9", now=JAN_10)
+            await move_everything(2, 1, key="merge:9", now=JAN_10)
     assert await usable(JAN_10) == 150
     assert await queries.expiring(1, Asset.POINTS, after=JAN_10, until=MAR_1) == [(FEB_1, 50), (MAR_1, 100)]
     assert await broken() == []

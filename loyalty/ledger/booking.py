@@ -1,0 +1,232 @@
+"""The rows of a batch while it is planned, and the few moves that everything else is made of. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from loyalty.errors import ensure
+from loyalty.ledger.lots import Booked, EntryKey, Held, Lot, LotState, Slice, Wallet, WalletKey
+from loyalty.ledger.operations import (
+    Account,
+    Asset,
+    HoldState,
+    Operation,
+    Reason,
+    fingerprint,
+)
+from loyalty.ledger.outcomes import (
+    Refused,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """A row of `ledger_entry`."""
+
+    member_id: int
+    key: str
+    fingerprint: bytes
+    kind: str
+    asset: Asset
+    amount: int
+    delta: int
+    balance_after: int
+    pending_delta: int
+    held_delta: int
+    arrears_delta: int
+    reverses_id: int | None
+    reason: Reason
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LotRow:
+    """A row of `ledger_lot`; the lot is known by the key of the entry that makes it."""
+
+    member_id: int
+    key: str
+    lot: Lot
+    original: int
+    asset: Asset
+
+
+@dataclass(frozen=True, slots=True)
+class PostingRow:
+    """A row of `ledger_posting`; a lot of this very batch is named by its key."""
+
+    member_id: int
+    key: str
+    seq: int
+    asset: Asset
+    source: Account
+    destination: Account
+    amount: int
+    lot_id: int | None
+    lot_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A row of `ledger_hold`, known by the key of its entry."""
+
+    member_id: int
+    asset: Asset
+    key: str
+    amount: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LotUpdate:
+    """What an activation or cancellation makes of a lot."""
+
+    state: LotState
+    effective_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """An activity that moves the end of the member's lots of an inactivity programme."""
+
+    member_id: int
+    asset: Asset
+    activity: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Moved:
+    """How much each of the member's own accounts changes."""
+
+    available: int = 0
+    pending: int = 0
+    held: int = 0
+    arrears: int = 0
+
+    def add(self, account: Account, amount: int) -> None:
+        """Count a change of one account; the programme's own accounts are sums of postings."""
+        if account is Account.AVAILABLE:
+            self.available += amount
+        elif account is Account.PENDING:
+            self.pending += amount
+        elif account is Account.HELD:
+            self.held += amount
+        elif account is Account.ARREARS:
+            self.arrears -= amount
+
+
+@dataclass(slots=True)
+class Plan:
+    """Rows to write, and per operation the key of its entry, an entry booked before, or a refusal."""
+
+    entries: dict[EntryKey, EntryRow] = field(default_factory=dict)
+    lots: list[LotRow] = field(default_factory=list)
+    lot_changes: dict[int, int] = field(default_factory=dict)
+    lot_updates: dict[int, LotUpdate] = field(default_factory=dict)
+    postings: list[PostingRow] = field(default_factory=list)
+    holds: list[HoldRow] = field(default_factory=list)
+    hold_states: dict[int, HoldState] = field(default_factory=dict)
+    touches: list[Touch] = field(default_factory=list)
+    balances: dict[WalletKey, Moved] = field(default_factory=dict)
+    results: list[tuple[EntryKey, bool] | Booked | Refused] = field(default_factory=list)
+
+
+class Entry:
+    """One entry being made: postings first, then `book`."""
+
+    __slots__ = ("_seq", "key", "made", "moved", "operation", "wallet")
+
+    def __init__(self, made: Plan, operation: Operation, wallet: Wallet, *, key: str | None = None) -> None:
+        self.made, self.operation, self.wallet = made, operation, wallet
+        self.key = key or operation.key
+        self.moved = Moved()
+        self._seq = 0
+
+    def post(self, source: Account, destination: Account, amount: int, lot: Lot | None) -> None:
+        """Move units between two accounts; what goes through `available` or `pending` changes the lot."""
+        operation = self.operation
+        self.made.postings.append(
+            PostingRow(
+                operation.member_id,
+                self.key,
+                self._seq,
+                operation.asset,
+                source,
+                destination,
+                amount,
+                lot.id if lot is not None else None,
+                lot.key if lot is not None else None,
+            )
+        )
+        self._seq += 1
+        self.moved.add(destination, amount)
+        self.moved.add(source, -amount)
+
+    def consume(
+        self, destination: Account, amount: int, lots: Sequence[Lot], *, source: Account = Account.AVAILABLE
+    ) -> list[Slice]:
+        """Take `amount` from `lots` in their order; what was taken from each."""
+        taken = []
+        for lot in lots:
+            part = min(lot.remaining, amount)
+            if part:
+                amount -= part
+                self.change(lot, -part)
+                self.post(source, destination, part, lot)
+                taken.append(Slice(lot, part))
+        ensure(amount == 0, "the caller made sure that the lots suffice")
+        return taken
+
+    def change(self, lot: Lot, amount: int) -> None:
+        """Count units into or out of a lot."""
+        lot.remaining += amount
+        if lot.id is not None:
+            self.made.lot_changes[lot.id] = self.made.lot_changes.get(lot.id, 0) + amount
+
+    def open_lot(self, lot: Lot, amount: int) -> None:
+        """Make a lot of `amount` units, known by this entry's key."""
+        self.wallet.lots.append(lot)
+        self.made.lots.append(LotRow(self.operation.member_id, self.key, lot, amount, self.operation.asset))
+
+    def book(self, *, amount: int, reverses_id: int | None = None, kind: str | None = None) -> tuple[EntryKey, bool]:
+        """Write the entry with what its postings changed."""
+        operation, moved, wallet = self.operation, self.moved, self.wallet
+        wallet.available += moved.available
+        wallet.pending += moved.pending
+        wallet.held += moved.held
+        wallet.arrears += moved.arrears
+        _add(self.made.balances, (operation.member_id, operation.asset), moved)
+        at = (operation.member_id, self.key)
+        self.made.entries[at] = EntryRow(
+            member_id=operation.member_id,
+            key=self.key,
+            fingerprint=fingerprint(operation),
+            kind=kind or operation.kind,
+            asset=operation.asset,
+            amount=amount,
+            delta=moved.available - moved.arrears,
+            balance_after=wallet.available - wallet.arrears,
+            pending_delta=moved.pending,
+            held_delta=moved.held,
+            arrears_delta=moved.arrears,
+            reverses_id=reverses_id,
+            reason=operation.reason,
+            occurred_at=operation.occurred_at,
+        )
+        return at, False
+
+
+def _add(balances: dict[WalletKey, Moved], key: WalletKey, moved: Moved) -> None:
+    total = balances.setdefault(key, Moved())
+    total.available += moved.available
+    total.pending += moved.pending
+    total.held += moved.held
+    total.arrears += moved.arrears
+
+
+def resolve(made: Plan, hold: Held, state: HoldState) -> None:
+    """End a hold, once."""
+    hold.state = state
+    if hold.id is not None:
+        made.hold_states[hold.id] = state
