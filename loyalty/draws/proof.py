@@ -95,8 +95,8 @@ def check(published: Mapping[str, Any]) -> Iterator[str]:
         KeyError, ValueError, TypeError: it is not such a publication.
     """
     document, day = published["document"], published["day"]
-    if published["fingerprint"] != hashlib.sha256(document.encode()).hexdigest():
-        yield "document: it is not the one whose fingerprint was published"
+    if published["rules_sha256"] != hashlib.sha256(document.encode()).hexdigest():
+        yield "document: it is not the one whose SHA-256 was published"
     if published["seed"] is None:
         yield "seed: it is not revealed before the day is over"
         return
@@ -127,7 +127,7 @@ def check_days(days: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for published in ordered:
         yield from (f"{published['day']}: {finding}" for finding in check(published))
     for earlier, later in pairwise(ordered):
-        if earlier["fingerprint"] != later["fingerprint"]:
+        if earlier["rules_sha256"] != later["rules_sha256"]:
             yield f"{later['day']}: document: the rules changed since {earlier['day']}"
         if earlier["left_after"] != later["left_before"]:
             yield f"{later['day']}: left_before: it is not what {earlier['day']} left"

@@ -169,7 +169,7 @@ async def publication(draw: DrawView, day: date, *, now: datetime) -> Mapping[st
     records = await db.fetch(_RECORDS, draw.id, day, RECORDS_MAX) if over else []
     return {
         "document": draw.document,
-        "fingerprint": draw.fingerprint,
+        "rules_sha256": draw.fingerprint,
         "day": day.isoformat(),
         "commitment": row["commitment"],
         "seed": vault.unseal(row["seed_sealed"], context=f"draw_day.seed:{draw.id}").hex() if over else None,

@@ -229,7 +229,6 @@ def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
             # Growth value counts in the period in which the purchase happened, however late it is reported.
             (Asset.GROWTH, view.growth, view.occurred_at),
         )
-        for asset, amount in ((Asset.POINTS, view.points), (Asset.GROWTH, view.growth))
         if amount
     ]
 

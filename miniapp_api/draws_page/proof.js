@@ -5,7 +5,7 @@ const RANGE = 1n << 64n;
 
 export async function check(published, progress) {
   const findings = [];
-  if (published.fingerprint !== await sha256(published.document)) findings.push({ what: "document" });
+  if (published.rules_sha256 !== await sha256(published.document)) findings.push({ what: "document" });
   const seed = bytes(published.seed);
   if (await sha256(seed) !== published.commitment) findings.push({ what: "seed" });
   const rules = JSON.parse(published.document);

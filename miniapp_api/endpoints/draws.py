@@ -41,7 +41,7 @@ class Odds:
 
 @dataclass(frozen=True, slots=True)
 class RunningDraw:
-    """A draw and its promise. `fingerprint` is the SHA-256 of the frozen rules."""
+    """A draw and its promise. `rules_sha256` is the SHA-256 of the frozen rules."""
 
     code: str
     name: str
@@ -56,7 +56,7 @@ class RunningDraw:
     total_weight: int
     fallback: str
     odds: tuple[Odds, ...]
-    fingerprint: str
+    rules_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class DrawPromise:
     """The frozen rules as text, and the commitment of every day."""
 
     document: str
-    fingerprint: str
+    rules_sha256: str
     days: tuple[DayCommitment, ...]
 
 
@@ -146,7 +146,7 @@ class DayRecords:
     """One day of a draw; seed and records are there once the day is over."""
 
     document: str
-    fingerprint: str
+    rules_sha256: str
     day: date
     commitment: str
     seed: str | None
@@ -266,7 +266,7 @@ async def _running(found: DrawView, locale: Locale) -> RunningDraw:
         total_weight=draw.total_weight,
         fallback=draw.fallback,
         odds=tuple(_odds(prize, left.get(prize.code), locale) for prize in draw.prizes),
-        fingerprint=found.fingerprint,
+        rules_sha256=found.fingerprint,
     )
 
 

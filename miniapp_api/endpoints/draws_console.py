@@ -17,11 +17,11 @@ from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoBody, NoQu
 
 @dataclass(frozen=True, slots=True)
 class WrittenDraw:
-    """A draw as its makers see it; publishing names the fingerprint that was read."""
+    """A draw as its makers see it; publishing names the rules that were read."""
 
     code: str
     status: str
-    fingerprint: str
+    rules_sha256: str
     created_by: str
     created_at: datetime
     published_at: datetime | None
@@ -41,7 +41,7 @@ class DrawDocument(NewDraw, Body):
 class Publishing(Body):
     """Which draft is meant."""
 
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    rules_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 async def list_written_draws(call: Call[NoBody, NoQuery]) -> WrittenDraws:
@@ -50,13 +50,13 @@ async def list_written_draws(call: Call[NoBody, NoQuery]) -> WrittenDraws:
 
 
 async def draft_draw(call: Call[DrawDocument, NoQuery]) -> WrittenDraw:
-    """Write a draft; the answer's fingerprint is what `publish` names."""
+    """Write a draft; the answer's `rules_sha256` is what `publish` names."""
     return _written(await publishing.draft(call.body, principal=call.staff, now=call.now))
 
 
 async def publish_draw(call: Call[Publishing, NoQuery]) -> WrittenDraw:
     """Freeze a draft and open it to members."""
-    done = await publishing.publish(call.path["draw"], call.body.fingerprint, principal=call.staff, now=call.now)
+    done = await publishing.publish(call.path["draw"], call.body.rules_sha256, principal=call.staff, now=call.now)
     return _written(done)
 
 

@@ -20,7 +20,7 @@ async def published(api: Api, *prizes: Any, **more: Any) -> Api:
     marketer = api.by((await new_staff(Role.MARKETER)).token)
     draft = await marketer.post("/v1/console/draws", written(*prizes, **more))
     assert draft.status == 201, draft.body
-    done = await marketer.post("/v1/console/draws/fair/publication", {"fingerprint": draft.json["fingerprint"]})
+    done = await marketer.post("/v1/console/draws/fair/publication", {"rules_sha256": draft.json["rules_sha256"]})
     assert done.json["status"] == "published"
     return marketer
 
@@ -50,7 +50,7 @@ async def test_from_draft_to_a_day_that_anybody_checks(api: Api) -> None:
     clock.shift(timedelta(days=1, minutes=11))
     after = (await anybody.get(f"/v1/draws/fair/days/{day}")).json
     assert list(proof.check(after)) == []
-    assert after["fingerprint"] == promise["fingerprint"]
+    assert after["rules_sha256"] == promise["rules_sha256"]
     assert after["commitment"] in {one["commitment"] for one in promise["days"]}
     receipt = drawn.json["receipt"]
     assert after["records"][0]["link"] == receipt["link"] == after["head"]

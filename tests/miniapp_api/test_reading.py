@@ -1,5 +1,6 @@
 """What may not enter: JSON that parsers read differently, and addresses that lie."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,7 @@ async def test_every_json_endpoint_refuses_what_is_not_json(api: Api, outside: P
     for endpoint in JSON_ENDPOINTS:
         caller = api.by(credentials[endpoint.audience.value])
         for sample in samples:
-            answered = await send(
-                caller, endpoint.method, endpoint.path.replace("{approval}", "x"), sample.read_bytes()
-            )
+            answered = await send(caller, endpoint.method, re.sub(r"\{\w+\}", "x", endpoint.path), sample.read_bytes())
             assert answered.status == 400, (endpoint.name, sample.name, answered.body)
 
 

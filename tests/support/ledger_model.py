@@ -192,8 +192,9 @@ class ModelLedger:
                 waiting = [lot for lot in own if lot.remaining]
                 for lot in waiting:
                     lot.pending, lot.effective_at = False, operation.occurred_at
+                amount = sum(lot.remaining for lot in waiting)
                 wallet.repay(now)
-                return Expected(sum(lot.remaining for lot in waiting)) if waiting else _NOTHING_PENDING
+                return Expected(amount) if waiting else _NOTHING_PENDING
             case CancelPending():
                 gone = wallet.cancel([operation.grant_key], operation.amount or 10**9)
                 return Expected(0) if gone else _NOTHING_PENDING

@@ -49,7 +49,7 @@ async def test_a_changed_record_is_found_out() -> None:
     assert true is not None
     for change in ("prize", "nonce", "rolled", "serial", "link"):
         false = deepcopy(dict(true))
-        false["records"][4][change] = "cup" if change in {"prize", "nonce", "link"} else 99
+        false["records"][4][change] = "other" if change in {"prize", "nonce", "link"} else 99
         assert any("record 5" in finding for finding in proof.check(false)), change
     dropped = {**true, "records": true["records"][:-1]}
     assert any(finding.startswith("head") for finding in proof.check(dropped))
