@@ -16,7 +16,8 @@ from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ladders import queries as ladders_read
 from loyalty.ladders.rules import Ladder, Ladders, Metric
-from loyalty.ledger.operations import Asset, Operation, Outcome, Posted
+from loyalty.ledger.operations import Asset, Operation
+from loyalty.ledger.outcomes import Outcome, Posted
 from loyalty.program import queries as program
 from loyalty.tiers import advancing, standings, telling
 from loyalty.tiers.advancing import Course

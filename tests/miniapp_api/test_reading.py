@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from loyalty.access import Role
-from miniapp_api.endpoint import Repeat
+from loyalty.access import MATRIX, Role
+from miniapp_api.audience import Audience
+from miniapp_api.endpoint import AnyEndpoint, Repeat
 from miniapp_api.endpoints import ENDPOINTS
 from miniapp_api.reading import client_address, parse_json
 from miniapp_api.refusals import NotJson
 from tests.miniapp_api.people import Answered, Api, new_member, new_partner, new_staff, new_store
 
+SHARE = 20
 JSON_ENDPOINTS = [endpoint for endpoint in ENDPOINTS if endpoint.takes_body]
 
 
@@ -29,21 +31,29 @@ async def tokens() -> dict[str, str | None]:
     """A credential per audience."""
     store = await new_store()
     return {
-        "anyone": None,
         "member": (await new_member()).token,
         "staff": (await new_staff(Role.MANAGER, store_id=store)).token,
         "partner": await new_partner(store),
     }
 
 
+async def _staff_token(endpoint: AnyEndpoint) -> str | None:
+    """Somebody whose role may do what the row asks; nobody where anybody may."""
+    if endpoint.audience is Audience.ANYONE:
+        return None
+    role = next(role for role, rights in MATRIX.items() if endpoint.action in rights)
+    return (await new_staff(role, store_id=await new_store())).token
+
+
 @pytest.mark.outside
 async def test_every_json_endpoint_refuses_what_is_not_json(api: Api, outside: Path) -> None:
+    """One door reads all of them (below); each endpoint is shown to stand behind it by a share of its own."""
     credentials = await tokens()
     samples = sorted((outside / "security" / "json_parsing").rglob("n_*.json"))
     assert len(samples) > 150
-    for endpoint in JSON_ENDPOINTS:
-        caller = api.by(credentials[endpoint.audience.value])
-        for sample in samples:
+    for place, endpoint in enumerate(JSON_ENDPOINTS):
+        caller = api.by(credentials.get(endpoint.audience.value) or await _staff_token(endpoint))
+        for sample in samples[place % SHARE :: SHARE]:
             answered = await send(caller, endpoint.method, re.sub(r"\{\w+\}", "x", endpoint.path), sample.read_bytes())
             assert answered.status == 400, (endpoint.name, sample.name, answered.body)
 
