@@ -10,7 +10,7 @@ from loyalty.audit import service as audit
 from loyalty.errors import Conflict, Invalid, NotFound, ensure
 from loyalty.events import PurchaseRefunded
 from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, Posted, TakeBack
+from loyalty.ledger.service import Asset, Operation, Posted, TakeBack
 from loyalty.money import AMOUNT_MAX
 from loyalty.purchases.queries import COLUMNS as PURCHASE_COLUMNS
 from loyalty.purchases.queries import PurchaseView
@@ -19,6 +19,8 @@ from loyalty.purchases.service import CLOCK_SKEW_MAX, EXTERNAL_ID_LENGTH_MAX, SO
 from loyalty.refunds import rules
 from loyalty.refunds.queries import COLUMNS, RefundView, view_of
 from loyalty.spine import service as spine
+from loyalty.tiers import refunding
+from loyalty.tiers import service as tiers
 
 _LOCK = f"SELECT {PURCHASE_COLUMNS} FROM purchase WHERE source = $1 AND external_id = $2 FOR UPDATE"
 _KNOWN = f"SELECT {COLUMNS} FROM refund WHERE source = $1 AND external_id = $2"
@@ -74,7 +76,8 @@ class NewRefund:
 async def refund(new: NewRefund, *, principal: Principal, now: datetime) -> RefundView:
     """Record a refund, once, and take back its share of the points and growth value that were earned.
 
-    What the member has spent already is forgiven and recorded as such. The tier stays until the periodic review.
+    What the member has spent already is forgiven and recorded as such. A tier that would not have been reached
+    without this purchase is kept until its review or revoked, as its ladder says.
 
     Raises:
         RefundInvalid, PurchaseUnknown, RefundKeyReused, RefundTooLarge
@@ -90,6 +93,7 @@ async def refund(new: NewRefund, *, principal: Principal, now: datetime) -> Refu
         raise RefundTooLarge(left_fen=purchase.amount_fen - purchase.refunded_fen)
     done = await _write(new, purchase, now)
     await _tell(done, purchase, principal, now)
+    await refunding.refunded([(purchase.member_id, purchase.id)], now=now)
     return done
 
 
@@ -159,7 +163,7 @@ async def _take_back(
     share: rules.Shares, purchase: PurchaseView, new: NewRefund, now: datetime
 ) -> dict[Asset, tuple[int, int]]:
     """What left the balance and what was forgiven, per asset."""
-    batch = [
+    batch: list[Operation] = [
         TakeBack(
             member_id=purchase.member_id,
             asset=asset,
@@ -174,10 +178,12 @@ async def _take_back(
         if amount
     ]
     taken: dict[Asset, tuple[int, int]] = {}
-    for operation, outcome in zip(batch, await ledger.post(batch, now=now), strict=True):
+    outcomes = await ledger.post(batch, now=now)
+    for operation, outcome in zip(batch, outcomes, strict=True):
         ensure(isinstance(outcome, Posted), "a claw-back is never refused")
         if isinstance(outcome, Posted):
             taken[operation.asset] = (-outcome.delta, outcome.forgiven)
+    await tiers.review_posted(zip(batch, outcomes, strict=True), buyers=[purchase.member_id], now=now)
     return taken
 
 

@@ -10,11 +10,12 @@ pinned tier until the pin ends.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from loyalty.clock import start_of
+from loyalty.clock import business_day, start_of
 from loyalty.errors import unreachable
+from loyalty.expiry import months_later
 from loyalty.ladders import periods
 from loyalty.ladders.rules import Fall, Ladder, Measure, NextPeriod, Rolling, Step, TierAnniversary, WhileQualified
 from loyalty.tiers.states import (
@@ -32,6 +33,8 @@ from loyalty.tiers.states import (
 )
 
 _INSTANT: Final = datetime.resolution
+# What raised a member may carry the date of a till whose clock runs ahead.
+CLOCK_SKEW: Final = timedelta(minutes=5)
 
 
 def needs_timeline(ladder: Ladder) -> bool:
@@ -143,10 +146,15 @@ def asked_at_end(state: State, case: Case) -> Asked | None:
 
 def asked_of_rises(state: State, case: Case) -> list[Asked]:
     """What counted when the tier was reached, and the tiers before it, newest first: to be counted again."""
-    measure = case.ladder.measure
-    risen = [one for one in (state.position, *state.before) if case.ladder.place(one.tier) > 0]
-    windows = [_of_cycle(_open(measure, one.since, _cycle(one, case), case), one, case) for one in risen]
-    return [replace(window, ends=one.since + _INSTANT) for window, one in zip(windows, risen, strict=True)]
+    return [_asked_of_rise(one, case) for one in (state.position, *state.before)]
+
+
+def _asked_of_rise(position: Position, case: Case) -> Asked:
+    measure, since, anchor = case.ladder.measure, position.since, _cycle(position, case)
+    if isinstance(case.ladder.rises, NextPeriod):
+        return _of_cycle(_closed(measure, since, anchor, case), position, case)
+    counted = replace(_open(measure, since, anchor, case), ends=since + CLOCK_SKEW)
+    return _of_cycle(counted, position, case)
 
 
 def _failed_review(state: State, case: Case) -> datetime | None:
@@ -304,6 +312,47 @@ def _rank(state: State, ladder: Ladder) -> tuple[int, bool, datetime]:
 def returned(state: State, to: State, case: Case, at: datetime) -> Turn:
     """Back to `to`, where the member stood before a merge that is undone."""
     return _shown(state, _fresh_end(to, case, at), case, at, reason="unmerge")
+
+
+def after_refund(state: State, case: Case, risen: Sequence[int], counts: Counts, *, used: bool, at: datetime) -> Turn:
+    """What a refund does to a tier that would not have been reached without it.
+
+    `risen` are the counts of `asked_of_rises` as they are now, `used` whether a benefit of the tier was used. What
+    was confirmed by a review, or is reached by what came since, stays as it is.
+    """
+    ladder, tier = case.ladder, case.ladder.step(state.position.tier)
+    if not state.before or follows(state, ladder) or max(risen[0], counts.reach) >= tier.reach_from:
+        return Turn(state)
+    evidence = _evidence(ladder.measure, counts.reach, tier.reach_from)
+    if ladder.refund.then == "keep" or (ladder.refund.then == "keep_if_used" and used):
+        kept = _kept(state, case, at)
+        shown = held(state, ladder, at).code == tier.code
+        return Turn(kept, Change(at, Kind.KEPT, tier.code, tier.code, "refund", evidence) if shown else None)
+    back = _without_rises(state, ladder, risen)
+    reached = ladder.reached(counts.reach)
+    if ladder.place(reached.code) > ladder.place(back.position.tier):
+        back = rise(back, case, counts, reached, at, "refund").state
+    return _shown(state, _fresh_end(back, case, at), case, at, reason="refund", evidence=evidence)
+
+
+def _kept(state: State, case: Case, at: datetime) -> State:
+    position = state.position
+    if position.review_at is not None:
+        return replace(state, before=())
+    months = case.ladder.refund.kept_months
+    review_at = start_of(months_later(business_day(at, case.zone), months), case.zone)
+    return _fresh_end(replace(state, position=replace(position, review_at=review_at), before=()), case, at)
+
+
+def _without_rises(state: State, ladder: Ladder, risen: Sequence[int]) -> State:
+    """Where the member would stand: every rise that is not reached any more is taken back, newest first."""
+    positions = (state.position, *state.before)
+    stays = next(
+        place
+        for place, position in enumerate(positions)
+        if place and (risen[place] >= ladder.step(position.tier).reach_from or place == len(positions) - 1)
+    )
+    return replace(state, position=positions[stays], before=positions[stays + 1 :])
 
 
 def kept_below(ladder: Ladder, place: int, count: int) -> Step:

@@ -99,12 +99,12 @@ async def test_the_recorded_earn_goes_back_whatever_the_terms_are_today() -> Non
     assert (await refund(a_refund(purchase, 5_000))).points_taken == 50
 
 
-async def test_the_tier_stays_when_growth_goes_back() -> None:
+async def test_case_62_the_tier_goes_with_the_purchase_that_reached_it() -> None:
     purchase = await bought(await guest(), 100_000)
     await refund(a_refund(purchase, 100_000))
     standing = await tiers.standing(purchase.member_id, at=NOW)
-    assert (standing.tier.code, standing.growth) == ("silver", 0)
-    assert len(await tiers.history(purchase.member_id)) == 1
+    assert (standing.tier.code, standing.growth) == ("basic", 0)
+    assert [held.reason for held in await tiers.history(purchase.member_id)] == ["refund", "growth"]
 
 
 async def test_a_repeat_is_the_same_refund() -> None:
