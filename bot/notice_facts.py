@@ -143,6 +143,8 @@ async def _approval(message: Claimed, moment: Moment) -> Facts | None:
     return {
         "approval": approval,
         "points": approval.amount,
+        "tier": await _tier_asked(approval.payload, moment),
+        "ends_at": _instant(approval.payload.get("ends_at")),
         "reason": approval.payload.get("reason", ""),
         "asker": asker.name if asker else "",
         "store": (asker.store_name or "") if asker else "",
@@ -151,6 +153,13 @@ async def _approval(message: Claimed, moment: Moment) -> Facts | None:
         "member": card,
         "expires": approval.expires_at.astimezone(moment.terms.calendar),
     }
+
+
+async def _tier_asked(payload: Facts, moment: Moment) -> str:
+    """The name of the tier that was asked for; empty when something else was."""
+    if "tier" not in payload:
+        return ""
+    return moment.named((await ladders.in_force(moment.now)).step(payload["tier"]).names)
 
 
 async def _approval_requested(message: Claimed, moment: Moment) -> Facts | None:

@@ -11,6 +11,7 @@ _AMOUNT: Final = re.compile(
     r"[¥￥]?\s*(?P<yuan>\d{1,8}(?:\.\d{1,2})?)\s*(?:元|块|yuan)?(?:\s+(?:单号|order)?\s*[:：]?\s*(?P<order>\S{1,60}))?"
 )
 _POINTS: Final = re.compile(r"(?P<points>\d{1,7})\s*(?:分|积分|points)?\s*(?P<reason>\S.*)", re.DOTALL)
+_TIER: Final = re.compile(r"(?P<tier>\S{1,40})\s+(?P<days>\d{1,4})\s*(?:天|日|days?)?\s+(?P<reason>\S.*)", re.DOTALL)
 _CODE: Final = re.compile(r"(?P<code>[0-9A-Za-z-]+)\s+(?P<reason>\S.*)", re.DOTALL)
 _NUMBER: Final = re.compile(r"(?P<phone>\+?\d[\d\s-]{4,22}\d)\s*(?P<name>.*)", re.DOTALL)
 
@@ -28,6 +29,15 @@ class Gift:
     """`50 补偿`: points and why."""
 
     points: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTier:
+    """`金卡 90 补偿投诉`: a tier by its name or code, for how many days, and why."""
+
+    tier: str
+    days: int
     reason: str
 
 
@@ -57,6 +67,12 @@ def gift_of(text: str) -> Gift | None:
     """The points that were typed with their reason; None when either is missing."""
     found = _POINTS.fullmatch(text.strip())
     return Gift(int(found["points"]), found["reason"].strip()) if found else None
+
+
+def tier_of(text: str) -> SetTier | None:
+    """The tier, the days and the reason; None when one of them is missing."""
+    found = _TIER.fullmatch(text.strip())
+    return SetTier(found["tier"], int(found["days"]), found["reason"].strip()) if found else None
 
 
 def undoing_of(text: str) -> Undoing | None:

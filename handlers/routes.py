@@ -22,6 +22,7 @@ from handlers import (
     staff_desk,
     staff_finding,
     staff_serving,
+    staff_tiers,
     welcome,
 )
 from handlers.chat import Chat, StaffChat
@@ -102,6 +103,7 @@ STAFF: Final[Mapping[str, Callable[[StaffChat], Awaitable[Reply]]]] = {
     "undo_redeem": staff_serving.undo_redeem,
     "grant": staff_serving.grant,
     "serving": staff_serving.answer,
+    "set_tier": staff_tiers.set_tier,
     "approvals": staff_desk.waiting,
     "approve": staff_desk.approve,
     "refuse": staff_desk.refuse,

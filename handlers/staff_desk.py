@@ -1,12 +1,15 @@
 """Staff: approvals, the store's day, and what can be said here."""
 
+from datetime import datetime
+
 from handlers import platform
 from handlers.chat import StaffChat
 from handlers.messages import SILENT, Reply
 from loyalty.approvals import queries as approvals
+from loyalty.decisions import service as decisions
 from loyalty.errors import Forbidden
+from loyalty.ladders import queries as ladders
 from loyalty.members import queries as members_read
-from loyalty.points import service as points
 from loyalty.reports import queries as reports
 from loyalty.staff import queries as staff
 
@@ -17,9 +20,13 @@ async def waiting(chat: StaffChat) -> Reply:
     if not asked:
         return chat.say("no_approvals")
     first = asked[0]
+    programme = await ladders.in_force(chat.now)
+    ends_at = first.payload.get("ends_at")
     return chat.say(
         "approval",
         asked=first,
+        tier=programme.step(first.payload.get("tier")).names,
+        ends_at=datetime.fromisoformat(ends_at) if ends_at else None,
         count=len(asked),
         requester=await staff.card(first.requested_by),
         member=await members_read.card(first.member_id, at=chat.now),
@@ -79,5 +86,5 @@ async def unhandled(chat: StaffChat) -> Reply:
 
 
 async def _decided(chat: StaffChat, *, approve: bool) -> Reply:
-    decided = await points.decide_grant(chat.rest, chat.staff, approve=approve, now=chat.now)
+    decided = await decisions.decide(chat.rest, chat.staff, approve=approve, now=chat.now)
     return chat.say("approval_decided", decided=decided, approved=approve)

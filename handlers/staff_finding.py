@@ -1,8 +1,9 @@
 """Staff: who stands in front of me? By phone, member number, or the code on the member's screen."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from handlers.chat import StaffChat
 from handlers.intent_arguments import newcomer_of
@@ -12,12 +13,16 @@ from loyalty.access import Action, Resource
 from loyalty.counter import service as counter
 from loyalty.counter.service import ByCode, ByNumber, ByPhone, Clue
 from loyalty.coupons import queries as coupons
+from loyalty.ladders import periods
+from loyalty.ladders.rules import Metric
 from loyalty.member_codes.rules import CODE_DIGITS, NUMBER_DIGITS
 from loyalty.member_codes.service import WrongMemberCode
 from loyalty.members import queries as members_read
 from loyalty.members.queries import MemberCard
+from loyalty.money import yuan
 from loyalty.purchases import queries as purchases
 from loyalty.tiers import queries as tiers
+from loyalty.tiers.queries import Standing
 
 LOOK_BACK: Final = timedelta(days=92)
 FIND: Final = "find"
@@ -81,6 +86,8 @@ async def show(chat: StaffChat, card: MemberCard, *, template: str = "member_car
         card=card,
         tier=standing.tier,
         standing=standing,
+        ends=_last_day(standing, chat.terms.calendar),
+        gap=yuan(standing.gap) if standing.ladder.kept_by.metric is Metric.SPEND else standing.gap,
         purchases=recent[:_PURCHASES_SHOWN],
         purchase_count=len(recent),
         paid_fen=sum(purchase.amount_fen - purchase.refunded_fen for purchase in recent),
@@ -89,6 +96,12 @@ async def show(chat: StaffChat, card: MemberCard, *, template: str = "member_car
         task_id=f"card-{chat.inbound.key}",
         **facts,
     )
+
+
+def _last_day(standing: Standing, zone: ZoneInfo) -> date | None:
+    """The last day of the tier that is shown on the card."""
+    ends_at = standing.pin.until if standing.pin else standing.until
+    return None if ends_at is None else periods.last_day(ends_at, zone)
 
 
 def clue_of(typed: str) -> Clue:

@@ -38,6 +38,8 @@ class Action(StrEnum):
     COUPON_REDEEM = "coupon.redeem"
     COUPON_UNDO = "coupon.undo"
     POINTS_GRANT = "points.grant"
+    TIER_READ = "tier.read"
+    TIER_OVERRIDE = "tier.override"
     APPROVAL_READ = "approval.read"
     APPROVAL_DECIDE = "approval.decide"
     STORE_READ = "store.read"
@@ -186,6 +188,8 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.COUPON_REDEEM: _HERE,
         Action.COUPON_UNDO: _HERE,
         Action.POINTS_GRANT: _HERE,
+        Action.TIER_READ: _HERE,
+        Action.TIER_OVERRIDE: _HERE,
         Action.APPROVAL_READ: _HERE,
         Action.APPROVAL_DECIDE: _HERE,
         Action.STORE_READ: _HERE,
@@ -203,6 +207,8 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.MEMBER_FIND: _EVERYWHERE,
         Action.MEMBER_REVEAL: _REVEAL_EVERYWHERE,
         Action.PURCHASE_REFUND: _EVERYWHERE,
+        Action.TIER_READ: _EVERYWHERE,
+        Action.TIER_OVERRIDE: _EVERYWHERE,
         Action.APPROVAL_READ: _EVERYWHERE,
         Action.APPROVAL_DECIDE: _EVERYWHERE,
         Action.STORE_READ: _EVERYWHERE,
@@ -216,6 +222,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
     Role.AUDITOR: {
         Action.MEMBER_FIND: _EVERYWHERE,
         Action.MEMBER_REVEAL: _REVEAL_ASKING,
+        Action.TIER_READ: _EVERYWHERE,
         Action.APPROVAL_READ: _EVERYWHERE,
         Action.STORE_READ: _EVERYWHERE,
         Action.CAMPAIGN_READ: _EVERYWHERE,
@@ -258,6 +265,7 @@ GAINFUL: Final = frozenset(
         Action.COUPON_REDEEM,
         Action.COUPON_UNDO,
         Action.POINTS_GRANT,
+        Action.TIER_OVERRIDE,
         Action.APPROVAL_DECIDE,
     }
 )

@@ -54,6 +54,7 @@ MODEL_MODULES: Final = (
     "loyalty.sessions.models",
     "loyalty.spine.models",
     "loyalty.staff.models",
+    "loyalty.tier_overrides.models",
     "loyalty.tiers.models",
 )
 MIGRATIONS_MODULE: Final = "loyalty.migrations"

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     REFUND = "api.refund"
     CLAIM = "api.claim"
     WIN = "api.win"
+    OVERRIDE = "api.override"
 
 
 def public_id(kind: Kind, number: int) -> str:

@@ -113,6 +113,13 @@ HOLDINGS: Final = (
         ("ladder", "tier", "reason", "starts_at", "ends_at"),
     ),
     Holding(
+        "tier_override",
+        Erasure.KEEP,
+        "who set your tier by hand, and why",
+        "tiers_by_hand",
+        ("ladder", "tier", "reason", "status", "created_at", "ends_at"),
+    ),
+    Holding(
         "tier_standing",
         Erasure.DELETE,
         "when your tiers are looked at next",

@@ -48,6 +48,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "session": Fate.OWN_RULE,
     "staff": Fate.MOVES,
     "tier_interval": Fate.OWN_RULE,
+    "tier_override": Fate.OWN_RULE,
     "tier_standing": Fate.OWN_RULE,
     "union_link": Fate.MOVES,
 }

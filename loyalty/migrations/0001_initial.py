@@ -799,6 +799,27 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='TierOverride',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('staff_id', fields.BigIntField()),
+                ('key', fields.CharField(max_length=80)),
+                ('member_id', fields.BigIntField()),
+                ('ladder', fields.CharField(max_length=24)),
+                ('tier', fields.CharField(max_length=24)),
+                ('exactly', fields.BooleanField()),
+                ('reason', fields.CharField(max_length=200)),
+                ('status', fields.CharField(max_length=12)),
+                ('approval_id', fields.BigIntField(null=True)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('ends_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('ended_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('ended_by', fields.BigIntField(null=True)),
+            ],
+            options={'table': 'tier_override', 'app': 'loyalty', 'unique_together': (('staff_id', 'key'),), 'indexes': [Index(fields=['member_id', 'id'])], 'pk_attr': 'id', 'table_description': "Somebody set a member's tier until `ends_at`, and why; unique per person and key. At most one of a member and"},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='TierStanding',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

@@ -23,6 +23,11 @@ CHECKS = (
     ("ledger_posting", "posting_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
     ("ledger_posting", "posting_moves", "source <> destination"),
     ("tier_standing", "pin_whole", "(pinned_tier IS NULL) = (pinned_until IS NULL)"),
+    (
+        "tier_override",
+        "override_status_known",
+        "status IN ('pending', 'active', 'refused', 'expired', 'ended', 'replaced')",
+    ),
     ("ladder_version", "ladder_status_known", "status IN ('draft', 'published')"),
     (
         "ladder_version",
@@ -88,6 +93,7 @@ INDEXES = (
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
     "CREATE UNIQUE INDEX phone_claim_open_once ON phone_claim (phone_index) WHERE status = 'waiting'",
     "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id, ladder) WHERE ends_at IS NULL",
+    "CREATE UNIQUE INDEX override_active_once ON tier_override (member_id, ladder) WHERE status = 'active'",
     "CREATE INDEX tier_due ON tier_standing (due_at, id) WHERE due_at IS NOT NULL",
     "CREATE UNIQUE INDEX merged_once ON member_merge (source_id) WHERE undone_at IS NULL",
     "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",

@@ -130,7 +130,7 @@ async def decide_grant(approval_id: str, principal: StaffPrincipal, *, approve: 
     beneficiary_id: int = waiting["member_id"]
     decided = await approvals.settle(approval_id, principal, approve=approve, beneficiary_id=beneficiary_id, now=now)
     if not approve:
-        await _close(decided, "refused")
+        await close(decided, "refused")
         return decided
     terms = (await program.in_force(now)).terms
     reason = {"grant_id": waiting["id"], "staff_id": decided.requested_by, "approved_by": principal.staff_id}
@@ -138,12 +138,22 @@ async def decide_grant(approval_id: str, principal: StaffPrincipal, *, approve: 
     return decided
 
 
-async def expire_due(*, now: datetime, batch_max: int) -> int:
-    """Close grants that nobody decided in time and give their points back to the day's limit; how many."""
-    expired = await approvals.expire_due(now=now, batch_max=batch_max)
-    for approval in expired:
-        await _close(approval, "expired")
-    return len(expired)
+async def close(approval: ApprovalView, status: str) -> None:
+    """Note on a grant that it will not be given, and give its points back to the day's limit."""
+    row = await db.fetch_one(
+        "UPDATE point_grant SET status = $2 WHERE approval_id = $1 AND status = 'pending'"
+        " RETURNING staff_id, day, points",
+        approval.id,
+        status,
+    )
+    if row is None:
+        unreachable("an open approval has a pending grant")
+    await db.execute(
+        "UPDATE point_grant_day SET points = points - $3 WHERE staff_id = $1 AND day = $2",
+        row["staff_id"],
+        row["day"],
+        row["points"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,23 +238,6 @@ async def _post(
     event = PointsAccrued(member_id=member_id, at=now, points=points, balance=posted.balance, key=grant.key)
     await spine.record(event, now=now)
     return posted
-
-
-async def _close(approval: ApprovalView, status: str) -> None:
-    row = await db.fetch_one(
-        "UPDATE point_grant SET status = $2 WHERE approval_id = $1 AND status = 'pending'"
-        " RETURNING staff_id, day, points",
-        approval.id,
-        status,
-    )
-    if row is None:
-        unreachable("an open approval has a pending grant")
-    await db.execute(
-        "UPDATE point_grant_day SET points = points - $3 WHERE staff_id = $1 AND day = $2",
-        row["staff_id"],
-        row["day"],
-        row["points"],
-    )
 
 
 async def _audit(asked: _Grant, outcome: audit.Outcome, now: datetime, **details: str) -> None:

@@ -75,12 +75,15 @@ class CheckInTerms(_Part):
 
 
 class StaffLimits(_Part):
-    """How many points one role may grant by itself; above it another person decides."""
+    """How many points one role may grant by itself, and how far and how long it may move a tier; above it another
+    person decides."""
 
     clerk_grant: Amount = 100
     manager_grant: Amount = 1000
     clerk_day: Amount = 500
     manager_day: Amount = 5000
+    override_steps: Annotated[int, Field(ge=0, le=20)] = 1
+    override_days: Annotated[int, Field(ge=0, le=1830)] = 92
     approval_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from loyalty.tiers import measures, rules
+from loyalty.tiers import measures, rules, states, windows
 from loyalty.tiers.standings import Stood
 from loyalty.tiers.states import Asked, Change, Counts, Foretold, Kind, State, Turn
 
@@ -55,10 +55,10 @@ async def advance(stood: Sequence[Stood], *, now: datetime, reason: str = "growt
 async def pass_dates(courses: Sequence[Course], *, now: datetime) -> None:
     """Make every move of the calendar that lies behind, in order."""
     for _ in range(DATES_MAX):
-        due = [course for course in courses if rules.is_due(course.state, now)]
+        due = [course for course in courses if states.is_due(course.state, now)]
         if not due:
             return
-        asked = [rules.asked_when_due(course.state, course.stood.case) for course in due]
+        asked = [windows.asked_when_due(course.state, course.stood.case) for course in due]
         for course, counts in zip(due, await counted(due, asked, now=now), strict=True):
             course.take(rules.move(course.state, course.stood.case, counts))
 
@@ -69,7 +69,7 @@ async def meet_metric(courses: Sequence[Course], *, now: datetime, reason: str) 
     for _ in range(LIVE_MAX):
         if not waiting:
             return
-        asked = [rules.asked_now(course.state, course.stood.case, now) for course in waiting]
+        asked = [windows.asked_now(course.state, course.stood.case, now) for course in waiting]
         every = await counted(waiting, asked, now=now)
         waiting = [
             course
@@ -90,7 +90,7 @@ async def counted(courses: Sequence[Course], asked: Sequence[tuple[Asked, Asked]
     rolling = [
         (course.stood.member_id, pair[1])
         for course, pair in zip(courses, asked, strict=True)
-        if rules.needs_timeline(course.stood.case.ladder)
+        if windows.needs_timeline(course.stood.case.ladder)
     ]
     lines = dict(zip(rolling, await measures.timelines(rolling, zone=zone, now=now), strict=True)) if rolling else {}
     return [
@@ -108,7 +108,7 @@ async def _warn(courses: Sequence[Course], *, now: datetime) -> None:
         (course, asked)
         for course in courses
         if rules.is_warned(course.state, course.stood.case, now)
-        and (asked := rules.asked_at_end(course.state, course.stood.case)) is not None
+        and (asked := windows.asked_at_end(course.state, course.stood.case)) is not None
     ]
     if not ending:
         return

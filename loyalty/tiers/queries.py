@@ -11,7 +11,7 @@ from loyalty import db
 from loyalty.ladders import queries as ladders_read
 from loyalty.ladders.rules import MAIN, Benefits, Ladder, Ladders, Step, best_of
 from loyalty.program import queries as program
-from loyalty.tiers import advancing, measures, rules, standings, states
+from loyalty.tiers import advancing, measures, standings, states, windows
 from loyalty.tiers.advancing import Course
 from loyalty.tiers.standings import Key
 from loyalty.tiers.states import Pin
@@ -176,8 +176,8 @@ async def _as_settled(
 
 
 async def _shown(courses: Sequence[Course], at: datetime) -> list[tuple[Course, Standing]]:
-    reach = [(c.stood.member_id, rules.asked_now(c.state, c.stood.case, at)[0]) for c in courses]
-    ends = [(c.stood.member_id, asked) for c in courses if (asked := rules.asked_at_end(c.state, c.stood.case))]
+    reach = [(c.stood.member_id, windows.asked_now(c.state, c.stood.case, at)[0]) for c in courses]
+    ends = [(c.stood.member_id, asked) for c in courses if (asked := windows.asked_at_end(c.state, c.stood.case))]
     if not courses:
         return []
     questions = list(dict.fromkeys([*reach, *ends]))
@@ -192,7 +192,7 @@ def _standing(
     ladder, position = course.stood.case.ladder, course.state.position
     tier, own = states.held(course.state, ladder, at), ladder.step(position.tier)
     above = states.step_above(tier, ladder)
-    asked = rules.asked_at_end(course.state, course.stood.case)
+    asked = windows.asked_at_end(course.state, course.stood.case)
     kept = counted[course.stood.member_id, asked] if asked is not None else 0
     return Standing(
         ladder=ladder,

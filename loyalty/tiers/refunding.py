@@ -8,7 +8,7 @@ from loyalty import db
 from loyalty.ladders import queries as ladders_read
 from loyalty.ladders.rules import Benefits, Ladder, Step
 from loyalty.program import queries as program
-from loyalty.tiers import advancing, measures, rules, standings
+from loyalty.tiers import advancing, measures, rules, standings, windows
 from loyalty.tiers.advancing import Course
 from loyalty.tiers.service import write
 from loyalty.tiers.standings import Key
@@ -56,11 +56,11 @@ async def refunded(purchases: Sequence[tuple[int, int]], *, now: datetime) -> No
 async def _take_back(courses: Sequence[Course], refunded_ids: Sequence[int], now: datetime) -> None:
     if not courses:
         return
-    asked = [rules.asked_of_rises(course.state, course.stood.case) for course in courses]
+    asked = [windows.asked_of_rises(course.state, course.stood.case) for course in courses]
     questions = [(course.stood.member_id, one) for course, some in zip(courses, asked, strict=True) for one in some]
     counts = iter(await measures.count(questions, zone=courses[0].stood.case.zone, now=now))
     present = await advancing.counted(
-        courses, [rules.asked_now(course.state, course.stood.case, now) for course in courses], now=now
+        courses, [windows.asked_now(course.state, course.stood.case, now) for course in courses], now=now
     )
     used = await _used(courses, refunded_ids)
     for course, some, at_present in zip(courses, asked, present, strict=True):

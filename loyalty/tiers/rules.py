@@ -1,7 +1,7 @@
 """One member on one ladder as a machine: what becomes of a tier when time passes and when the metric changes. Pure.
 
 A position moves by itself at dates (a review, the end of a grace, the beginning of a period) and at once when the
-metric changes. Each move says beforehand what has to be counted for it (`asked_when_due`, `asked_now` …), so that
+metric changes. Each move says beforehand what has to be counted for it (`loyalty.tiers.windows`), so that
 the service counts for many members in one statement, and gets the counts back as `Counts`.
 
 A pin (a manual override) lies above the position: the position goes on underneath, and what the member holds is the
@@ -10,58 +10,35 @@ pinned tier until the pin ends.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from loyalty.clock import business_day, start_of
 from loyalty.errors import unreachable
 from loyalty.expiry import months_later
 from loyalty.ladders import periods
-from loyalty.ladders.rules import Fall, Ladder, Measure, NextPeriod, Rolling, Step, TierAnniversary, WhileQualified
+from loyalty.ladders.rules import Fall, Ladder, Measure, NextPeriod, Rolling, Step, TierAnniversary
 from loyalty.tiers.states import (
-    Asked,
     Case,
     Change,
     Counts,
     Foretold,
     Kind,
+    Pin,
     Position,
     State,
     Turn,
     follows,
     held,
+    next_move,
 )
 
 _INSTANT: Final = datetime.resolution
-# What raised a member may carry the date of a till whose clock runs ahead.
-CLOCK_SKEW: Final = timedelta(minutes=5)
-
-
-def needs_timeline(ladder: Ladder) -> bool:
-    """True when the end of a tier depends on when each part of its metric leaves the window."""
-    follows = any(isinstance(ladder.validity_of(step), WhileQualified) for step in ladder.steps)
-    return follows and isinstance(ladder.kept_by.window, Rolling)
-
-
-# --- when ---------------------------------------------------------------------------------------------------------
 
 
 def due_at(state: State, case: Case) -> datetime | None:
     """When the machine has to be looked at next; None: only when the metric changes."""
     moments = (next_move(state), _next_warning(state, case))
-    return min((at for at in moments if at is not None), default=None)
-
-
-def is_due(state: State, now: datetime) -> bool:
-    """True while a date lies behind at which something happens by itself."""
-    at = next_move(state)
-    return at is not None and at <= now
-
-
-def next_move(state: State) -> datetime | None:
-    """The next date at which something happens by itself."""
-    position = state.position
-    moments = (position.rises_at, position.ends_at, state.pin.until if state.pin else None)
     return min((at for at in moments if at is not None), default=None)
 
 
@@ -106,90 +83,6 @@ def _fresh_end(state: State, case: Case, at: datetime) -> State:
         return replace(state, told=None)
     passed = [days for days in case.ladder.notice_days if _days_before(ends_at, days, case) <= at]
     return replace(state, told=min(passed, default=None))
-
-
-# --- what to count ------------------------------------------------------------------------------------------------
-
-
-def asked_when_due(state: State, case: Case) -> tuple[Asked, Asked]:
-    """What to count for the next move of the calendar, for reaching and for keeping: windows that end there."""
-    position, at = state.position, next_move(state)
-    if at is None:
-        unreachable("something is due")
-    review_at = _failed_review(state, case)
-    keep = _closed(case.ladder.kept_by, review_at or at, position.counted_from, case)
-    return _of_cycle(_closed(case.ladder.measure, at, _cycle(position, case), case), position, case), replace(
-        keep, ends=at
-    )
-
-
-def asked_now(state: State, case: Case, now: datetime) -> tuple[Asked, Asked]:
-    """What to count when the metric changed: windows that are open."""
-    position = state.position
-    review_at = _failed_review(state, case)
-    keep = (
-        _open(case.ladder.kept_by, now, position.counted_from, case)
-        if review_at is None
-        else replace(_closed(case.ladder.kept_by, review_at, position.counted_from, case), ends=None)
-    )
-    return _of_cycle(_open(case.ladder.measure, now, _cycle(position, case), case), position, case), keep
-
-
-def asked_at_end(state: State, case: Case) -> Asked | None:
-    """What counts, of everything there is so far, for keeping the tier when it ends; None: it has no end."""
-    position = state.position
-    ends_at = _failed_review(state, case) or position.ends_at
-    if ends_at is None:
-        return None
-    return replace(_closed(case.ladder.kept_by, ends_at, position.counted_from, case), ends=None)
-
-
-def asked_of_rises(state: State, case: Case) -> list[Asked]:
-    """What counted when the tier was reached, and the tiers before it, newest first: to be counted again."""
-    return [_asked_of_rise(one, case) for one in (state.position, *state.before)]
-
-
-def _asked_of_rise(position: Position, case: Case) -> Asked:
-    measure, since, anchor = case.ladder.measure, position.since, _cycle(position, case)
-    if isinstance(case.ladder.rises, NextPeriod):
-        return _of_cycle(_closed(measure, since, anchor, case), position, case)
-    counted = replace(_open(measure, since, anchor, case), ends=since + CLOCK_SKEW)
-    return _of_cycle(counted, position, case)
-
-
-def _failed_review(state: State, case: Case) -> datetime | None:
-    """The review at which a member in grace fell short; None outside a grace that began with one."""
-    position = state.position
-    return position.review_at if position.falls_at is not None and not follows(state, case.ladder) else None
-
-
-def _cycle(position: Position, case: Case) -> datetime:
-    return position.cycle_from or case.joined_at
-
-
-def _of_cycle(asked: Asked, position: Position, case: Case) -> Asked:
-    """Where keeping has a measure of its own, what came before a fall does not raise again at once."""
-    if case.ladder.keeping is None or position.cycle_from is None:
-        return asked
-    return replace(asked, begins=max(asked.begins or position.cycle_from, position.cycle_from))
-
-
-def _closed(measure: Measure, ends_at: datetime, anchor: datetime, case: Case) -> Asked:
-    """The window that ends at `ends_at`."""
-    inside = ends_at if isinstance(measure.window, Rolling) else ends_at - _INSTANT
-    return Asked(measure, _begins(measure, inside, anchor, case), ends_at)
-
-
-def _open(measure: Measure, at: datetime, anchor: datetime, case: Case) -> Asked:
-    """The window in which `at` lies."""
-    return Asked(measure, _begins(measure, at, anchor, case), None)
-
-
-def _begins(measure: Measure, at: datetime, anchor: datetime, case: Case) -> datetime | None:
-    return periods.window_start(measure.window, at, joined_at=case.joined_at, anchor=anchor, zone=case.zone)
-
-
-# --- moves --------------------------------------------------------------------------------------------------------
 
 
 def move(state: State, case: Case, counts: Counts) -> Turn:
@@ -312,6 +205,26 @@ def _rank(state: State, ladder: Ladder) -> tuple[int, bool, datetime]:
 def returned(state: State, to: State, case: Case, at: datetime) -> Turn:
     """Back to `to`, where the member stood before a merge that is undone."""
     return _shown(state, _fresh_end(to, case, at), case, at, reason="unmerge")
+
+
+def pinned(state: State, pin: Pin, case: Case, at: datetime) -> Turn:
+    """Somebody sets the tier by hand, in place of whatever was set before."""
+    return _by_hand(state, replace(state, pin=pin), case, at, reason="override", override_id=pin.override_id)
+
+
+def unpinned(state: State, case: Case, override_id: int, at: datetime) -> Turn:
+    """Somebody takes the override back before its end; one that is not there (any more) changes nothing."""
+    if state.pin is None or state.pin.override_id != override_id:
+        return Turn(state)
+    return _by_hand(state, replace(state, pin=None), case, at, reason="override_ended", override_id=override_id)
+
+
+def _by_hand(old: State, new: State, case: Case, at: datetime, *, reason: str, override_id: int) -> Turn:
+    """What people do stands in the history also where the tier stays what it was."""
+    was, now = held(old, case.ladder, at), held(new, case.ladder, at)
+    places = case.ladder.place(was.code), case.ladder.place(now.code)
+    kind = Kind.KEPT if places[0] == places[1] else Kind.RAISED if places[1] > places[0] else Kind.LOWERED
+    return Turn(new, Change(at, kind, was.code, now.code, reason, {"override_id": override_id}))
 
 
 def after_refund(state: State, case: Case, risen: Sequence[int], counts: Counts, *, used: bool, at: datetime) -> Turn:

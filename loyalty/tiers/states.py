@@ -145,3 +145,16 @@ def step_above(step: Step, ladder: Ladder) -> Step | None:
 def follows(state: State, ladder: Ladder) -> bool:
     """True for a tier that lasts as long as its metric."""
     return isinstance(ladder.validity_of(ladder.step(state.position.tier)), WhileQualified)
+
+
+def is_due(state: State, now: datetime) -> bool:
+    """True while a date lies behind at which something happens by itself."""
+    at = next_move(state)
+    return at is not None and at <= now
+
+
+def next_move(state: State) -> datetime | None:
+    """The next date at which something happens by itself."""
+    position = state.position
+    moments = (position.rises_at, position.ends_at, state.pin.until if state.pin else None)
+    return min((at for at in moments if at is not None), default=None)

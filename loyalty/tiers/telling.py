@@ -75,7 +75,7 @@ def _foreseen(course: Course, warning: Foretold, now: datetime) -> Event:
 
 
 def _of_change(one: Written, now: datetime) -> Notice:
-    ends_at = one.course.state.position.ends_at
+    ends_at = _until(one.course, one.change)
     return _notice(
         one.course,
         _NOTICES[one.change.kind],
@@ -90,6 +90,12 @@ def _of_change(one: Written, now: datetime) -> Notice:
         now,
         bulk=one.change.kind is not Kind.RAISED,
     )
+
+
+def _until(course: Course, change: Change) -> datetime | None:
+    """When what the change gave ends."""
+    pin = course.state.pin
+    return pin.until if pin is not None and change.reason == "override" else course.state.position.ends_at
 
 
 def _of_warning(course: Course, warning: Foretold, now: datetime) -> Notice:

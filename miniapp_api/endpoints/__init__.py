@@ -20,6 +20,7 @@ from miniapp_api.endpoints import (
     sessions,
     staff,
     subscriptions,
+    tier_overrides,
     tiers,
 )
 
@@ -40,5 +41,6 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *data.ENDPOINTS,
     *staff.ENDPOINTS,
     *approvals.ENDPOINTS,
+    *tier_overrides.ENDPOINTS,
     *partner.ENDPOINTS,
 )

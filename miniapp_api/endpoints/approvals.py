@@ -12,6 +12,7 @@ from loyalty.approvals import queries as approvals_read
 from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import AlreadyDecided, ApprovalExpired, ApprovalUnknown, PayloadChanged
 from loyalty.counter import service as counter
+from loyalty.decisions import service as decisions
 from loyalty.ladders import queries as ladders
 from loyalty.members import queries as members
 from loyalty.members.service import MemberGone
@@ -87,7 +88,7 @@ async def staff_approvals(call: Call[NoBody, NoQuery]) -> Approvals:
 
 async def staff_decide(call: Call[Decision, NoQuery]) -> Approval:
     """Decide what another person asked for."""
-    decided = await points.decide_grant(call.path["approval"], call.staff, approve=call.body.approve, now=call.now)
+    decided = await decisions.decide(call.path["approval"], call.staff, approve=call.body.approve, now=call.now)
     return await _approval(call, decided)
 
 

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Final
 
 from loyalty import db, turns
+from loyalty.decisions import service as decisions
 from loyalty.merges import service as merges
 from loyalty.minors import service as minors
 from loyalty.phone_claims import service as phone_claims
-from loyalty.points import service as points
 from scheduler.duty import Hands, Run
 
 BATCH: Final = 100
@@ -24,7 +24,7 @@ def _sweep(name: str, settle: Settle) -> Run:
     return run
 
 
-approvals: Final = _sweep("approvals", lambda now: points.expire_due(now=now, batch_max=BATCH))
+approvals: Final = _sweep("approvals", lambda now: decisions.expire_due(now=now, batch_max=BATCH))
 claimed_phones: Final = _sweep("phone_claims", lambda now: phone_claims.settle_due(now=now, batch_max=BATCH))
 
 

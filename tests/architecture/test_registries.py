@@ -26,6 +26,7 @@ WORDS_ELSEWHERE: Final[dict[str, str]] = {
 TESTED_ELSEWHERE: Final[dict[str, str]] = {
     "loyalty/approvals": "tests/loyalty/points: an approval exists for a grant above the limit",
     "loyalty/attempts": "tests/loyalty/redemptions and member_codes: wrong codes are counted there",
+    "loyalty/decisions": "tests/loyalty/tier_overrides and tests/loyalty/points: both kinds are decided and closed",
     "loyalty/check_ins": "tests/handlers and tests/miniapp_api: both doors to the verb",
     "loyalty/counter": "tests/miniapp_api/test_counter.py",
     "loyalty/fsck": "tests/loyalty/ledger asks every invariant after every posting",

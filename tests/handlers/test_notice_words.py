@@ -34,6 +34,7 @@ FACTS: dict[str, Any] = {
     "expires": datetime(2026, 11, 22, tzinfo=UTC),
     "until": datetime(2026, 11, 28, 16, tzinfo=UTC),
     "missing": 120,
+    "ends_at": datetime(2026, 11, 28, 16, tzinfo=UTC),
     "standing": SimpleNamespace(in_grace=False, ladder=DEFAULT_LADDER),
     "code": "123456",
 }

@@ -42,6 +42,8 @@ EXPECTED: Final[dict[Action, str]] = {
     Action.COUPON_REDEEM: "oo-----",
     Action.COUPON_UNDO: "-o-----",
     Action.POINTS_GRANT: "oo-----",
+    Action.TIER_READ: "-o-ee--",
+    Action.TIER_OVERRIDE: "-o-e---",
     Action.APPROVAL_READ: "-o-ee--",
     Action.APPROVAL_DECIDE: "-o-e---",
     Action.STORE_READ: "-o-ee--",

@@ -11,6 +11,7 @@ from loyalty.access import OwnMembership, OwnRequest, Role, StaffPrincipal
 from loyalty.approvals import queries as approvals
 from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import AlreadyDecided, ApprovalExpired, ApprovalUnknown, PayloadChanged
+from loyalty.decisions import service as decisions
 from loyalty.errors import Forbidden, Refusal
 from loyalty.fsck import queries as fsck
 from loyalty.ledger import queries as ledger
@@ -194,7 +195,7 @@ async def test_what_nobody_decided_in_time_is_over_before_and_after_the_sweep() 
         await decide(waiting.approval_id, manager, now=LATER)
     for swept in (1, 0):
         async with db.unit_of_work():
-            assert await points.expire_due(now=LATER, batch_max=10) == swept
+            assert await decisions.expire_due(now=LATER, batch_max=10) == swept
     with pytest.raises(ApprovalExpired):
         await decide(waiting.approval_id, manager, now=LATER)
     assert isinstance(await grant(clerk, member_id, 100, "k"), Granted)

@@ -1,0 +1,67 @@
+"""Deciding what waits for another person, whatever kind of request it is: the literal table of kinds."""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from loyalty.access import StaffPrincipal
+from loyalty.approvals import queries as approvals_read
+from loyalty.approvals import service as approvals
+from loyalty.approvals.queries import ApprovalView
+from loyalty.approvals.service import ApprovalUnknown
+from loyalty.points import service as points
+from loyalty.tier_overrides import service as overrides
+
+
+class Decide(Protocol):
+    """Settles an approval of its kind and carries an approved one out."""
+
+    def __call__(
+        self, approval_id: str, principal: StaffPrincipal, *, approve: bool, now: datetime
+    ) -> Awaitable[ApprovalView]:
+        """See the class."""
+        ...
+
+
+class Close(Protocol):
+    """Notes on what was asked for that nobody decided in time."""
+
+    def __call__(self, approval: ApprovalView, status: str) -> Awaitable[None]:
+        """See the class."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How requests of one kind are decided and closed."""
+
+    decide: Decide
+    close: Close
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    points.KIND: Kind(points.decide_grant, points.close),
+    overrides.KIND: Kind(overrides.decide, overrides.close),
+}
+
+
+async def decide(approval_id: str, principal: StaffPrincipal, *, approve: bool, now: datetime) -> ApprovalView:
+    """Approve or refuse; what is approved happens in the same unit of work.
+
+    Raises:
+        ApprovalUnknown, AlreadyDecided, ApprovalExpired, PayloadChanged
+        Forbidden, OwnRequest, OwnMembership: the principal may not decide this one.
+    """
+    asked = await approvals_read.find(approval_id)
+    if asked is None:
+        raise ApprovalUnknown
+    return await KINDS[asked.kind].decide(approval_id, principal, approve=approve, now=now)
+
+
+async def expire_due(*, now: datetime, batch_max: int) -> int:
+    """Close what nobody decided in time; how many."""
+    expired = await approvals.expire_due(now=now, batch_max=batch_max)
+    for approval in expired:
+        await KINDS[approval.kind].close(approval, "expired")
+    return len(expired)
