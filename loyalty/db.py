@@ -37,6 +37,7 @@ MODEL_MODULES: Final = (
     "loyalty.identity.models",
     "loyalty.inbox.models",
     "loyalty.journeys.models",
+    "loyalty.ladder_moves.models",
     "loyalty.ladders.models",
     "loyalty.ledger.models",
     "loyalty.member_codes.models",

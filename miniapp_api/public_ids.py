@@ -24,6 +24,7 @@ class Kind(StrEnum):
     CLAIM = "api.claim"
     WIN = "api.win"
     OVERRIDE = "api.override"
+    LADDER_MOVE = "api.ladder_move"
 
 
 def public_id(kind: Kind, number: int) -> str:

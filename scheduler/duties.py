@@ -5,7 +5,16 @@ from typing import Final
 
 from scheduler import journeys, outbox, relay, unions
 from scheduler.duty import Duty
-from scheduler.sweeps import birthdays, coupon_expiry, forgetting, points_expiry, reminders, settling, tiers
+from scheduler.sweeps import (
+    birthdays,
+    coupon_expiry,
+    forgetting,
+    ladder_moves,
+    points_expiry,
+    reminders,
+    settling,
+    tiers,
+)
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -22,6 +31,7 @@ DUTIES: Final = (
     Duty("points_expiry", 1 * MINUTE, points_expiry.run),
     Duty("coupon_expiry", 1 * MINUTE, coupon_expiry.run),
     Duty("tiers", 1 * MINUTE, tiers.run),
+    Duty("ladder_moves", 10 * SECOND, ladder_moves.run),
     Duty("birthdays", 5 * MINUTE, birthdays.run),
     Duty("points_reminders", 5 * MINUTE, reminders.points),
     Duty("coupon_reminders", 5 * MINUTE, reminders.coupon),

@@ -126,6 +126,10 @@ class NeverRises(LadderImpossible):
     code = "ladders.never_rises"
 
 
+REFUSALS: Final[tuple[type[LadderImpossible], ...]] = (LadderImpossible, *LadderImpossible.__subclasses__())
+"""Every way of not working."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What else the programme has: the tiers of other ladders (code → ladder), and the points at which a balance is

@@ -429,6 +429,27 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='LadderMove',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('ladder', fields.CharField(max_length=24)),
+                ('version', fields.IntField()),
+                ('is_dry', fields.BooleanField()),
+                ('downgrades', fields.CharField(max_length=12)),
+                ('status', fields.CharField(max_length=12)),
+                ('due_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('after_id', fields.BigIntField(default=0)),
+                ('members', fields.BigIntField()),
+                ('looked_at', fields.BigIntField(default=0)),
+                ('found', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('created_by', fields.CharField(max_length=64)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('finished_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'ladder_move', 'app': 'loyalty', 'indexes': [Index(fields=['ladder', 'id'])], 'pk_attr': 'id', 'table_description': 'A dry run of a version, or its application to everybody: how far it came (`after_id`) and what it found, so'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='LadderVersion',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

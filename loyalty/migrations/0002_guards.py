@@ -28,6 +28,8 @@ CHECKS = (
         "override_status_known",
         "status IN ('pending', 'active', 'refused', 'expired', 'ended', 'replaced')",
     ),
+    ("ladder_move", "move_status_known", "status IN ('running', 'done')"),
+    ("ladder_move", "move_downgrades_known", "downgrades IN ('at_review', 'at_once')"),
     ("ladder_version", "ladder_status_known", "status IN ('draft', 'published')"),
     (
         "ladder_version",
@@ -94,6 +96,7 @@ INDEXES = (
     "CREATE UNIQUE INDEX phone_claim_open_once ON phone_claim (phone_index) WHERE status = 'waiting'",
     "CREATE UNIQUE INDEX tier_open_once ON tier_interval (member_id, ladder) WHERE ends_at IS NULL",
     "CREATE UNIQUE INDEX override_active_once ON tier_override (member_id, ladder) WHERE status = 'active'",
+    "CREATE INDEX ladder_move_due ON ladder_move (due_at, id) WHERE status = 'running'",
     "CREATE INDEX tier_due ON tier_standing (due_at, id) WHERE due_at IS NOT NULL",
     "CREATE UNIQUE INDEX merged_once ON member_merge (source_id) WHERE undone_at IS NULL",
     "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",

@@ -24,12 +24,13 @@ _PURCHASES: Final = """
 """
 _LOTS: Final = """
     SELECT effective_at AS at, remaining AS amount FROM ledger_lot lot
-    WHERE lot.member_id = asked.member_id AND lot.asset = '{asset}' AND lot.remaining > 0 AND lot.state = 'active'
+    WHERE lot.member_id = asked.member_id AND lot.asset = '{asset}' AND lot.remaining > 0
+      AND (lot.state = 'active' OR lot.state = 'pending' AND lot.activates_at <= $7)
       AND (lot.expires_at IS NULL OR lot.expires_at > $7)
 """
 _EARNED: Final = """
     SELECT coalesce(origin.occurred_at, entry.occurred_at) AS at,
-           CASE WHEN posting.source = 'issued' THEN posting.amount ELSE -posting.amount END AS amount
+           CASE WHEN posting.destination = 'clawed_back' THEN -posting.amount ELSE posting.amount END AS amount
     FROM (
         WITH RECURSIVE joined(id) AS (
             SELECT asked.member_id
@@ -40,7 +41,8 @@ _EARNED: Final = """
     JOIN ledger_entry entry ON entry.member_id = one.id AND entry.asset = 'points'
          AND entry.kind NOT IN ('unmerge_in', 'unmerge_out')
     JOIN ledger_posting posting ON posting.entry_id = entry.id AND posting.member_id = entry.member_id
-         AND (posting.source = 'issued' OR posting.destination = 'clawed_back')
+         AND (posting.destination = 'clawed_back'
+              OR posting.source IN ('issued', 'pending') AND posting.destination IN ('available', 'arrears'))
     LEFT JOIN ledger_entry origin ON origin.id = entry.reverses_id AND origin.member_id = entry.member_id
 """
 _FACTS: Final[Mapping[Metric, str]] = {

@@ -11,6 +11,7 @@ from miniapp_api.endpoints import (
     data,
     draws,
     draws_console,
+    ladders,
     me,
     partner,
     phone_claims,
@@ -42,5 +43,6 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *staff.ENDPOINTS,
     *approvals.ENDPOINTS,
     *tier_overrides.ENDPOINTS,
+    *ladders.ENDPOINTS,
     *partner.ENDPOINTS,
 )

@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from loyalty import clock, db, failpoints
+from loyalty.ladder_moves import service as moves
+from loyalty.ladders import service as ladders
 from loyalty.ladders.rules import Calendar, CalendarEnd, Measure
-from scheduler.sweeps import tiers
+from scheduler.sweeps import ladder_moves, tiers
 from tests.loyalty import processes
-from tests.loyalty.shop import publish_ladder
+from tests.loyalty.shop import ADMIN, publish_ladder
 from tests.loyalty.tiers.scene import grow, ladder, member, on
 from tests.scheduler.stage import hands
 
@@ -62,3 +64,22 @@ async def test_a_batch_that_dies_is_done_again(monkeypatch: pytest.MonkeyPatch) 
     assert await lowered() == 0
     await tiers.run(hands())
     assert await lowered() == 1
+
+
+async def test_a_publication_goes_on_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moves, "AT_ONCE", 1)
+    who = [await member(on("2024-01-01")) for _ in range(3)]
+    for one in who:
+        await grow(one, 300, on("2025-05-01"))
+    steps: tuple[tuple[str, int], ...] = (("bronze", 200), ("silver", 500))
+    rules = ladder(*steps, measure=Measure(window=Calendar()), validity=CalendarEnd(further=1))
+    named = {"names": {"zh-CN": "级", "en": "step"}}
+    whole = rules.model_copy(update={**named, "steps": tuple(step.model_copy(update=named) for step in rules.steps)})
+    now = on("2025-06-01")
+    async with db.unit_of_work():
+        draft = await ladders.draft(whole, principal=ADMIN, now=now)
+        await moves.publish("main", draft.version, "at_review", principal=ADMIN, now=now)
+    clock.shift(now + timedelta(minutes=1) - await db.now() + clock.offset())
+    assert await ladder_moves.run(hands()) is False
+    assert await db.fetch_value("SELECT count(*) FROM tier_interval WHERE tier = 'bronze'") == 3
+    assert await db.fetch_value("SELECT status FROM ladder_move") == "done"
