@@ -11,7 +11,6 @@ from loyalty.access import Action, PartnerPrincipal
 from loyalty.attempts.service import TooManyMisses
 from loyalty.counter import service as counter
 from loyalty.errors import Refusal
-from loyalty.ladders import queries as ladders
 from loyalty.member_codes.service import WrongMemberCode
 from loyalty.members.service import MemberGone
 from loyalty.phones.rules import PhoneInvalid
@@ -28,7 +27,7 @@ from loyalty.refunds.service import (
 )
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoQuery, Rate, Repeat, Summary
-from miniapp_api.endpoints.counter import ExternalId, Fen, Lookup, Served, served
+from miniapp_api.endpoints.counter import CustomerAtTill, ExternalId, Fen, Lookup, at_till
 from miniapp_api.public_ids import Kind, public_id
 
 LINES_MAX = 200
@@ -80,12 +79,12 @@ class RecordedRefund:
     replayed: bool
 
 
-async def partner_lookup(call: Call[Lookup, NoQuery]) -> Served | Refusal:
-    """Who the customer at the till is."""
+async def partner_lookup(call: Call[Lookup, NoQuery]) -> CustomerAtTill | Refusal:
+    """Who the customer at the till is, and what their tiers give."""
     card = await counter.find(call.body.clue, server=call.partner, now=call.now)
     if isinstance(card, WrongMemberCode):
         return card
-    return served(card, await ladders.in_force(call.now), call.locale)
+    return await at_till(card, now=call.now, locale=call.locale)
 
 
 async def partner_purchase(call: Call[PurchaseReport, NoQuery]) -> RecordedPurchase:
@@ -161,7 +160,7 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         audience=Audience.PARTNER,
         action=Action.MEMBER_FIND,
         body=Lookup,
-        result=Served,
+        result=CustomerAtTill,
         rate=Rate.GUESSABLE,
         repeat=Repeat.KEYED,
         refusals=(MemberGone, PhoneInvalid, WrongMemberCode, TooManyMisses),

@@ -13,7 +13,6 @@ from loyalty.codes import CodeMistyped
 from loyalty.counter import service as counter
 from loyalty.coupons import queries as coupons
 from loyalty.errors import Forbidden, Refusal
-from loyalty.ladders import queries as ladders
 from loyalty.member_codes.service import WrongMemberCode
 from loyalty.members.queries import MemberCard
 from loyalty.members.rules import NameRefused
@@ -37,7 +36,7 @@ from loyalty.redemptions.service import (
 from loyalty.reports import queries as reports
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoBody, NoQuery, Rate, Repeat, Summary
-from miniapp_api.endpoints.counter import ExternalId, Fen, Lookup, Served, served
+from miniapp_api.endpoints.counter import CustomerAtTill, ExternalId, Fen, Lookup, at_till
 from miniapp_api.endpoints.coupons import Coupon
 from miniapp_api.endpoints.coupons import shown as coupon_shown
 from miniapp_api.endpoints.me import Name
@@ -55,7 +54,7 @@ COUPONS_SHOWN: Final = 20
 class MemberAtCounter:
     """Who stands in front of the clerk: their card, last purchases (three months) and coupons usable here."""
 
-    member: Served
+    member: CustomerAtTill
     purchases: tuple[Purchase, ...]
     coupons: tuple[Coupon, ...]
 
@@ -172,7 +171,7 @@ async def _at_counter(call: Call[Lookup, NoQuery] | Call[NewMember, NoQuery], ca
     found = await purchases_read.since(card.id, moment=call.now - LOOK_BACK, limit=PURCHASES_SHOWN)
     usable = await coupons.usable(card.id, call.staff.store_id, at=call.now, limit=COUPONS_SHOWN)
     return MemberAtCounter(
-        member=served(card, await ladders.in_force(call.now), call.locale),
+        member=await at_till(card, now=call.now, locale=call.locale),
         purchases=tuple(purchase_shown(purchase) for purchase in found),
         coupons=tuple(coupon_shown(coupon, call.locale) for coupon in usable),
     )

@@ -78,6 +78,23 @@ async def test_case_33_the_tier_multiplies_what_a_till_reports(api: Api) -> None
     assert (await till.post("/v1/partner/purchases", report)).json["points"] == 150
 
 
+async def test_a_till_is_told_what_to_apply(api: Api) -> None:
+    await programme()
+    member = await new_member()
+    await grow(member.id, 600, clock.now())
+    number = (await members.card(member.id, at=clock.now())).number
+    store = await new_store()
+    seen = (await api.by(await new_partner(store)).post("/v1/partner/lookups", {"number": number})).json
+    assert [(one["ladder"], one["tier"]["code"], one["until"] is None) for one in seen["tiers"]] == [
+        ("main", "silver", False),
+        ("partner", "friend", True),
+    ]
+    assert (seen["benefits"]["member_price_percent"], seen["benefits"]["free_shipping"]) == (95, True)
+    clerk = await new_staff(Role.CLERK, store_id=store)
+    card = (await api.by(clerk.token).post("/v1/staff/lookups", {"number": number})).json["member"]
+    assert (card["tier"]["code"], card["tiers"][0]["set_by_hand"]) == ("silver", False)
+
+
 async def _set(api: Api, token: str, member: LoggedIn, tier: str, **more: Any) -> Any:
     body = {
         "member": await public_id(member),
