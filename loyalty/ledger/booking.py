@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from loyalty.errors import ensure
-from loyalty.ledger.lots import Booked, EntryKey, Held, Lot, LotState, Slice, Wallet, WalletKey
+from loyalty.ledger.lots import Booked, EntryKey, Held, Lot, LotState, Slice, Wallet
 from loyalty.ledger.operations import (
     Account,
     Asset,
@@ -19,9 +20,8 @@ from loyalty.ledger.outcomes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    """A row of `ledger_entry`."""
+class EntryRow(NamedTuple):
+    """A row of `ledger_entry`, and the lot that it makes, which `source` fills."""
 
     member_id: int
     key: str
@@ -37,32 +37,22 @@ class EntryRow:
     reverses_id: int | None
     reason: Reason
     occurred_at: datetime
+    lot: Lot | None
+    source: Account | None
 
 
-@dataclass(frozen=True, slots=True)
-class LotRow:
-    """A row of `ledger_lot`; the lot is known by the key of the entry that makes it."""
+class PostingRow(NamedTuple):
+    """A row of `ledger_posting`; `place` is that of its entry in the batch, `lot_place` that of a lot of this batch."""
 
-    member_id: int
-    key: str
-    lot: Lot
-    original: int
-    asset: Asset
-
-
-@dataclass(frozen=True, slots=True)
-class PostingRow:
-    """A row of `ledger_posting`; a lot of this very batch is named by its key."""
-
-    member_id: int
-    key: str
+    place: int
     seq: int
+    member_id: int
     asset: Asset
     source: Account
     destination: Account
     amount: int
     lot_id: int | None
-    lot_key: str | None
+    lot_place: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,45 +111,57 @@ class Plan:
     """Rows to write, and per operation the key of its entry, an entry booked before, or a refusal."""
 
     entries: dict[EntryKey, EntryRow] = field(default_factory=dict)
-    lots: list[LotRow] = field(default_factory=list)
     lot_changes: dict[int, int] = field(default_factory=dict)
     lot_updates: dict[int, LotUpdate] = field(default_factory=dict)
     postings: list[PostingRow] = field(default_factory=list)
     holds: list[HoldRow] = field(default_factory=list)
     hold_states: dict[int, HoldState] = field(default_factory=dict)
     touches: list[Touch] = field(default_factory=list)
-    balances: dict[WalletKey, Moved] = field(default_factory=dict)
+    wallets: list[Wallet] = field(default_factory=list)
     results: list[tuple[EntryKey, bool] | Booked | Refused] = field(default_factory=list)
 
 
 class Entry:
-    """One entry being made: postings first, then `book`."""
+    """One entry being made: postings first, then `book`; the entries of a batch are numbered as they are made."""
 
-    __slots__ = ("_seq", "key", "made", "moved", "operation", "wallet")
+    __slots__ = ("_seq", "key", "lot", "made", "moved", "operation", "place", "source", "wallet")
 
     def __init__(self, made: Plan, operation: Operation, wallet: Wallet, *, key: str | None = None) -> None:
         self.made, self.operation, self.wallet = made, operation, wallet
         self.key = key or operation.key
+        self.place = len(made.entries) + 1
         self.moved = Moved()
+        self.lot: Lot | None = None
+        self.source: Account | None = None
         self._seq = 0
+
+    def fill(self, lot: Lot, source: Account) -> None:
+        """Make a lot whose units come from `source`: the first posting of the entry, which goes without saying."""
+        self.wallet.lots.append(lot)
+        self.lot, self.source, lot.place = lot, source, self.place
+        self._seq = 1
+        self._move(source, Account.PENDING if lot.state == "pending" else Account.AVAILABLE, lot.remaining)
 
     def post(self, source: Account, destination: Account, amount: int, lot: Lot | None) -> None:
         """Move units between two accounts; what goes through `available` or `pending` changes the lot."""
         operation = self.operation
         self.made.postings.append(
             PostingRow(
-                operation.member_id,
-                self.key,
+                self.place,
                 self._seq,
+                operation.member_id,
                 operation.asset,
                 source,
                 destination,
                 amount,
                 lot.id if lot is not None else None,
-                lot.key if lot is not None else None,
+                lot.place if lot is not None else None,
             )
         )
         self._seq += 1
+        self._move(source, destination, amount)
+
+    def _move(self, source: Account, destination: Account, amount: int) -> None:
         self.moved.add(destination, amount)
         self.moved.add(source, -amount)
 
@@ -184,11 +186,6 @@ class Entry:
         if lot.id is not None:
             self.made.lot_changes[lot.id] = self.made.lot_changes.get(lot.id, 0) + amount
 
-    def open_lot(self, lot: Lot, amount: int) -> None:
-        """Make a lot of `amount` units, known by this entry's key."""
-        self.wallet.lots.append(lot)
-        self.made.lots.append(LotRow(self.operation.member_id, self.key, lot, amount, self.operation.asset))
-
     def book(self, *, amount: int, reverses_id: int | None = None, kind: str | None = None) -> tuple[EntryKey, bool]:
         """Write the entry with what its postings changed."""
         operation, moved, wallet = self.operation, self.moved, self.wallet
@@ -196,8 +193,11 @@ class Entry:
         wallet.pending += moved.pending
         wallet.held += moved.held
         wallet.arrears += moved.arrears
-        _add(self.made.balances, (operation.member_id, operation.asset), moved)
+        if not wallet.is_changed:
+            wallet.is_changed = True
+            self.made.wallets.append(wallet)
         at = (operation.member_id, self.key)
+        ensure(self.place == len(self.made.entries) + 1, "an entry is booked before the next one is begun")
         self.made.entries[at] = EntryRow(
             member_id=operation.member_id,
             key=self.key,
@@ -213,16 +213,10 @@ class Entry:
             reverses_id=reverses_id,
             reason=operation.reason,
             occurred_at=operation.occurred_at,
+            lot=self.lot,
+            source=self.source,
         )
         return at, False
-
-
-def _add(balances: dict[WalletKey, Moved], key: WalletKey, moved: Moved) -> None:
-    total = balances.setdefault(key, Moved())
-    total.available += moved.available
-    total.pending += moved.pending
-    total.held += moved.held
-    total.arrears += moved.arrears
 
 
 def resolve(made: Plan, hold: Held, state: HoldState) -> None:

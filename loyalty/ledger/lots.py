@@ -10,12 +10,14 @@ from loyalty.ledger.operations import Asset, HoldState, Idle
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
 WalletKey = tuple[int, Asset]
 EntryKey = tuple[int, str]
+Version = tuple[int, int]
 LotState = Literal["active", "pending", "cancelled"]
 
 
 @dataclass(slots=True)
 class Lot:
-    """Units that came together; `key` names a lot that this very batch creates, `grant_key` the grant it is of."""
+    """Units that came together; `place` is that of the entry of this very batch that makes it, `grant_key` names the
+    grant it is of."""
 
     id: int | None
     remaining: int
@@ -24,7 +26,7 @@ class Lot:
     promotional: bool
     effective_at: datetime
     grant_key: str
-    key: str | None = None
+    place: int | None = None
     state: LotState = "active"
     activates_at: datetime | None = None
     event: str | None = None
@@ -84,14 +86,16 @@ class Held:
 
 @dataclass(slots=True)
 class Wallet:
-    """One member's balance, lots and holds of one asset."""
+    """One member's balance, lots and holds of one asset; `version` is that of the locked row."""
 
+    version: Version
     available: int
-    pending: int = 0
-    held: int = 0
-    arrears: int = 0
+    pending: int
+    held: int
+    arrears: int
     lots: list[Lot] = field(default_factory=list)
     holds: list[Held] = field(default_factory=list)
+    is_changed: bool = False
 
     def live(self, now: datetime) -> list[Lot]:
         """Usable lots in consumption order."""

@@ -98,7 +98,8 @@ class Entry(Model):
 
     class Meta:
         table = "ledger_entry"
-        unique_together = (("member_id", "key"),)
+        # Keys begin with what they are about and a running number or day: in this order new ones lie side by side.
+        unique_together = (("key", "member_id"),)
         indexes = (("member_id", "asset", "id"),)
 
 
@@ -117,4 +118,4 @@ class Posting(Model):
 
     class Meta:
         table = "ledger_posting"
-        unique_together = (("member_id", "entry_id", "seq"),)
+        unique_together = (("entry_id", "seq", "member_id"),)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal
 
 from loyalty.errors import ensure
@@ -355,7 +356,12 @@ def _amount_and_kind(operation: Any) -> tuple[object, ...]:
 def fingerprint(operation: Operation) -> bytes:
     """What makes two operations the same question: kind of operation, asset, amount, target."""
     target = _TARGETS.get(type(operation), _amount_and_kind)(operation)
-    asked = (type(operation).__name__, str(operation.asset), *target)
+    return _digest(type(operation).__name__, operation.asset, *target)
+
+
+@lru_cache(maxsize=1024)
+def _digest(*asked: object) -> bytes:
+    """Remembered, because a batch asks the same of many members."""
     return hashlib.blake2b(repr(asked).encode(), digest_size=FINGERPRINT_BYTES).digest()
 
 

@@ -69,7 +69,9 @@ async def lock(keys: Iterable[WalletKey]) -> Wallets:
 async def _lock(wanted: Sequence[WalletKey]) -> Wallets:
     rows = await db.fetch(statements.LOCK, [member for member, _ in wanted], [asset for _, asset in wanted])
     return {
-        (row["member_id"], Asset(row["asset"])): Wallet(row["available"], row["pending"], row["held"], row["arrears"])
+        (row["member_id"], Asset(row["asset"])): Wallet(
+            row["ctid"], row["available"], row["pending"], row["held"], row["arrears"]
+        )
         for row in rows
     }
 

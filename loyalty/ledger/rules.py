@@ -112,7 +112,6 @@ def _grant(operation: Grant, wallet: Wallet, made: Plan, world: World) -> Decide
         promotional=operation.promotional,
         effective_at=(waits and waits.activates_at) or operation.effective_at or operation.occurred_at,
         grant_key=operation.grant_key or operation.key,
-        key=operation.key,
         state="pending" if waits else "active",
         activates_at=waits.activates_at if waits else None,
         event=waits.event if waits else None,
@@ -121,8 +120,7 @@ def _grant(operation: Grant, wallet: Wallet, made: Plan, world: World) -> Decide
         zone=waits.zone if waits else "",
         idle=operation.idle,
     )
-    entry.open_lot(lot, operation.amount)
-    entry.post(operation.source, Account.PENDING if waits else Account.AVAILABLE, operation.amount, lot)
+    entry.fill(lot, operation.source)
     booked = entry.book(amount=operation.amount)
     if operation.idle is not None:
         waiting.touch(made, operation, "earn")

@@ -127,7 +127,8 @@ def _segments(batch: Sequence[Operation]) -> Iterator[list[Operation]]:
     segment: list[Operation] = []
     keys: set[tuple[int, str]] = set()
     for operation in batch:
-        if any((operation.member_id, key) in keys for key in refers(operation)):
+        about = refers(operation)
+        if about and any((operation.member_id, key) in keys for key in about):
             yield segment
             segment, keys = [], set()
         segment.append(operation)

@@ -16,7 +16,7 @@ ORDER BY given.member_id, given.asset
 ON CONFLICT (member_id, asset) DO NOTHING
 """
 LOCK: Final = """
-SELECT member_id, asset, available, pending, held, arrears FROM ledger_balance
+SELECT ctid, member_id, asset, available, pending, held, arrears FROM ledger_balance
 WHERE (member_id, asset) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
 ORDER BY member_id, asset FOR UPDATE
 """
@@ -71,54 +71,63 @@ WHERE (posting.member_id, posting.entry_id) IN (SELECT * FROM unnest($1::bigint[
   AND posting.destination = 'held'
 ORDER BY posting.entry_id, posting.seq
 """
-# A lot has the id of the entry that made it, so that its postings need no second look for it.
+# A lot has the id of the entry that made it, and so has the posting that fills it. Ids are drawn first, in the order
+# of the batch, so that nothing has to be found again; neither has a balance, whose row is known since it was locked.
+# (Its place is that of one version of the row: were it another by now, the count of rows would tell.)
 WRITE: Final = """
-WITH entry AS (
-    INSERT INTO ledger_entry (member_id, key, fingerprint, kind, asset, amount, delta, balance_after, pending_delta,
-                              held_delta, arrears_delta, reverses_id, reason, occurred_at, booked_at)
-    SELECT member_id, key, fingerprint, kind, asset, amount, delta, balance_after, pending_delta, held_delta,
-           arrears_delta, reverses_id, reason::jsonb, occurred_at, $1
+WITH given AS MATERIALIZED (
+    SELECT nextval('ledger_entry_id_seq') AS id, member_id, key, fingerprint, kind, asset, amount, delta, balance_after,
+           coalesce(pending_delta, 0) AS pending_delta, coalesce(held_delta, 0) AS held_delta,
+           coalesce(arrears_delta, 0) AS arrears_delta, reverses_id, reason::jsonb AS reason,
+           coalesce(occurred_at, $1) AS occurred_at, source, grant_key, used, state, priority, is_paid, effective_at,
+           expires_at, activates_at, event, cancels_at, expiry, zone, idle_months, idle_on, place
     FROM unnest($2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
                 $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::text[],
-                $15::timestamptz[]) WITH ORDINALITY
-         AS given(member_id, key, fingerprint, kind, asset, amount, delta, balance_after, pending_delta, held_delta,
-                  arrears_delta, reverses_id, reason, occurred_at, place)
-    ORDER BY place
-    RETURNING id, member_id, key
+                $15::timestamptz[], $16::text[], $17::text[], $18::bigint[], $19::text[], $20::smallint[],
+                $21::boolean[], $22::timestamptz[], $23::timestamptz[], $24::timestamptz[], $25::text[],
+                $26::timestamptz[], $27::text[], $28::text[], $29::smallint[], $30::text[]) WITH ORDINALITY
+         AS entry(member_id, key, fingerprint, kind, asset, amount, delta, balance_after, pending_delta, held_delta,
+                  arrears_delta, reverses_id, reason, occurred_at, source, grant_key, used, state, priority, is_paid,
+                  effective_at, expires_at, activates_at, event, cancels_at, expiry, zone, idle_months, idle_on, place)
+), numbers AS MATERIALIZED (
+    SELECT array_agg(id ORDER BY place) AS of_place FROM given
+), entry AS (
+    INSERT INTO ledger_entry (id, member_id, key, fingerprint, kind, asset, amount, delta, balance_after, pending_delta,
+                              held_delta, arrears_delta, reverses_id, reason, occurred_at, booked_at)
+    SELECT id, member_id, key, fingerprint, kind, asset, amount, delta, balance_after, pending_delta, held_delta,
+           arrears_delta, reverses_id, reason, occurred_at, $1
+    FROM given
 ), lot AS (
     INSERT INTO ledger_lot (id, member_id, asset, entry_id, grant_key, original, remaining, state, priority,
                             promotional, effective_at, expires_at, activates_at, event, cancels_at, expiry, zone,
                             idle_months, idle_on, created_at)
-    SELECT entry.id, given.member_id, given.asset, entry.id, grant_key, original, remaining, state, priority,
-           promotional, effective_at, expires_at, activates_at, event, cancels_at, expiry::jsonb, zone, idle_months,
-           idle_on, $1
-    FROM unnest($16::bigint[], $17::text[], $18::text[], $19::text[], $20::bigint[], $21::bigint[], $22::text[],
-                $23::smallint[], $24::boolean[], $25::timestamptz[], $26::timestamptz[], $27::timestamptz[],
-                $28::text[], $29::timestamptz[], $30::text[], $31::text[], $32::smallint[], $33::text[])
-         AS given(member_id, key, asset, grant_key, original, remaining, state, priority, promotional, effective_at,
-                  expires_at, activates_at, event, cancels_at, expiry, zone, idle_months, idle_on)
-    JOIN entry ON entry.member_id = given.member_id AND entry.key = given.key
+    SELECT id, member_id, asset, id, coalesce(grant_key, key), amount, amount - coalesce(used, 0),
+           coalesce(state, 'active'), coalesce(priority, 0), NOT coalesce(is_paid, false),
+           coalesce(effective_at, occurred_at), expires_at, activates_at, event, cancels_at, expiry::jsonb, zone,
+           idle_months, idle_on, $1
+    FROM given WHERE source IS NOT NULL
 ), lot_change AS (
-    UPDATE ledger_lot SET remaining = remaining + ($35::bigint[])[array_position($34::bigint[], id)]
-    WHERE id = ANY($34)
+    UPDATE ledger_lot SET remaining = remaining + ($32::bigint[])[array_position($31::bigint[], id)]
+    WHERE id = ANY($31)
 ), posting AS (
     INSERT INTO ledger_posting (entry_id, seq, member_id, asset, source, destination, amount, lot_id)
-    SELECT entry.id, given.seq, given.member_id, given.asset, given.source, given.destination, given.amount,
-           coalesce(given.lot_id, made.id)
-    FROM unnest($36::bigint[], $37::text[], $38::smallint[], $39::text[], $40::text[], $41::text[], $42::bigint[],
-                $43::bigint[], $44::text[])
-         AS given(member_id, key, seq, asset, source, destination, amount, lot_id, lot_key)
-    JOIN entry ON entry.member_id = given.member_id AND entry.key = given.key
-    LEFT JOIN entry AS made ON made.member_id = given.member_id AND made.key = given.lot_key
+    SELECT id, 0, member_id, asset, source, CASE state WHEN 'pending' THEN 'pending' ELSE 'available' END, amount, id
+    FROM given WHERE source IS NOT NULL
+    UNION ALL
+    SELECT (SELECT of_place FROM numbers)[place], seq, member_id, asset, source, destination, amount,
+           coalesce(lot_id, (SELECT of_place FROM numbers)[lot_place])
+    FROM unnest($33::int[], $34::smallint[], $35::bigint[], $36::text[], $37::text[], $38::text[], $39::bigint[],
+                $40::bigint[], $41::int[])
+         AS moved(place, seq, member_id, asset, source, destination, amount, lot_id, lot_place)
 ), balance AS (
-    UPDATE ledger_balance SET available = ledger_balance.available + given.available,
-        pending = ledger_balance.pending + given.pending, held = ledger_balance.held + given.held,
-        arrears = ledger_balance.arrears + given.arrears
-    FROM unnest($45::bigint[], $46::text[], $47::bigint[], $48::bigint[], $49::bigint[], $50::bigint[])
-         AS given(member_id, asset, available, pending, held, arrears)
-    WHERE ledger_balance.member_id = given.member_id AND ledger_balance.asset = given.asset
+    UPDATE ledger_balance SET available = now_is.available, pending = coalesce(now_is.pending, 0),
+        held = coalesce(now_is.held, 0), arrears = coalesce(now_is.arrears, 0)
+    FROM unnest($42::tid[], $43::bigint[], $44::bigint[], $45::bigint[], $46::bigint[])
+         AS now_is(version, available, pending, held, arrears)
+    WHERE ledger_balance.ctid = now_is.version
+    RETURNING 1
 )
-SELECT id, member_id, key FROM entry
+SELECT of_place AS ids, (SELECT count(*) FROM balance) AS wallets FROM numbers
 """
 UPDATE_LOTS: Final = """
 UPDATE ledger_lot SET state = given.state, effective_at = given.effective_at, expires_at = given.expires_at

@@ -1,95 +1,89 @@
-"""Writing a plan: one statement for entries, lots, postings and balances, and one each for what few batches have."""
+"""Writing a plan: one statement for entries, lots, postings and balances, and one each for what few batches have.
+
+A column in which every row has the usual value is left empty: encoding values costs more than anything else here, and
+`unnest` fills what is missing with NULL, which the statement reads as the usual value.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import orjson
 
 from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ledger import statements
-from loyalty.ledger.booking import EntryRow, LotRow, Plan, PostingRow
-from loyalty.ledger.lots import EntryKey
+from loyalty.ledger.booking import EntryRow, Plan, PostingRow
+from loyalty.ledger.lots import EntryKey, Lot
+
+Column = Sequence[object]
+_POSTING_COLUMNS: Final = len(PostingRow._fields)
+_ALWAYS: Final = ("member_id", "key", "fingerprint", "kind", "asset", "amount", "delta", "balance_after")
+_RARELY: Final = ("pending_delta", "held_delta", "arrears_delta", "reverses_id")
+_NO_LOT: Final = (None,) * 14
 
 
 async def write(made: Plan, now: datetime) -> dict[EntryKey, int]:
     """Write everything planned; the id of each entry."""
-    entries = list(made.entries.values())
-    rows = await db.fetch(
+    changes = {lot_id: change for lot_id, change in made.lot_changes.items() if change}
+    written = await db.fetch_one(
         statements.WRITE,
         now,
-        *_entry_columns(entries),
-        *_lot_columns(made.lots),
-        [lot_id for lot_id, change in made.lot_changes.items() if change],
-        [change for change in made.lot_changes.values() if change],
-        *_posting_columns(made.postings),
-        [member for member, _ in made.balances],
-        [asset for _, asset in made.balances],
-        [moved.available for moved in made.balances.values()],
-        [moved.pending for moved in made.balances.values()],
-        [moved.held for moved in made.balances.values()],
-        [moved.arrears for moved in made.balances.values()],
+        *_entry_columns(list(made.entries.values()), now),
+        list(changes),
+        list(changes.values()),
+        *(zip(*made.postings, strict=True) if made.postings else [()] * _POSTING_COLUMNS),
+        [wallet.version for wallet in made.wallets],
+        [wallet.available for wallet in made.wallets],
+        _unusual([wallet.pending for wallet in made.wallets]),
+        _unusual([wallet.held for wallet in made.wallets]),
+        _unusual([wallet.arrears for wallet in made.wallets]),
     )
-    ensure(len(rows) == len(entries), "every planned entry is written")
-    ids = {(row["member_id"], row["key"]): row["id"] for row in rows}
+    numbers: list[int] = written["ids"] if written is not None else []
+    ensure(len(numbers) == len(made.entries), "every planned entry is written")
+    ensure(
+        written is not None and written["wallets"] == len(made.wallets), "a locked balance is nobody else's to change"
+    )
+    ids = dict(zip(made.entries, numbers, strict=True))
     await _write_rest(made, ids, now)
     return ids
 
 
-def _entry_columns(entries: Sequence[EntryRow]) -> tuple[list[object], ...]:
+def _entry_columns(rows: Sequence[EntryRow], now: datetime) -> list[Column]:
+    column = dict(zip(EntryRow._fields, zip(*rows, strict=True), strict=True))
+    return [
+        *(column[name] for name in _ALWAYS),
+        *(_unusual(column[name]) for name in _RARELY),
+        [orjson.dumps(reason).decode() for reason in column["reason"]],
+        _unusual([None if moment == now else moment for moment in column["occurred_at"]]),
+        _unusual(column["source"]),
+        *map(_unusual, zip(*(_NO_LOT if row.lot is None else _lot(row.lot, row) for row in rows), strict=True)),
+    ]
+
+
+def _lot(lot: Lot, row: EntryRow) -> tuple[object, ...]:
+    """What a lot has that its entry does not say."""
     return (
-        [row.member_id for row in entries],
-        [row.key for row in entries],
-        [row.fingerprint for row in entries],
-        [row.kind for row in entries],
-        [row.asset for row in entries],
-        [row.amount for row in entries],
-        [row.delta for row in entries],
-        [row.balance_after for row in entries],
-        [row.pending_delta for row in entries],
-        [row.held_delta for row in entries],
-        [row.arrears_delta for row in entries],
-        [row.reverses_id for row in entries],
-        [orjson.dumps(dict(row.reason)).decode() for row in entries],
-        [row.occurred_at for row in entries],
+        lot.grant_key if lot.grant_key != row.key else None,
+        row.amount - lot.remaining,
+        lot.state if lot.state != "active" else None,
+        lot.priority,
+        not lot.promotional,
+        lot.effective_at if lot.effective_at != row.occurred_at else None,
+        lot.expires_at,
+        lot.activates_at,
+        lot.event,
+        lot.cancels_at,
+        None if lot.expiry is None else orjson.dumps(dict(lot.expiry)).decode(),
+        (lot.idle.zone if lot.idle else lot.zone) or None,
+        lot.idle.months if lot.idle else None,
+        ",".join(sorted(lot.idle.activities)) if lot.idle else None,
     )
 
 
-def _lot_columns(rows: Sequence[LotRow]) -> tuple[list[object], ...]:
-    return (
-        [row.member_id for row in rows],
-        [row.key for row in rows],
-        [row.asset for row in rows],
-        [row.lot.grant_key for row in rows],
-        [row.original for row in rows],
-        [row.lot.remaining for row in rows],
-        [row.lot.state for row in rows],
-        [row.lot.priority for row in rows],
-        [row.lot.promotional for row in rows],
-        [row.lot.effective_at for row in rows],
-        [row.lot.expires_at for row in rows],
-        [row.lot.activates_at for row in rows],
-        [row.lot.event for row in rows],
-        [row.lot.cancels_at for row in rows],
-        [None if row.lot.expiry is None else orjson.dumps(dict(row.lot.expiry)).decode() for row in rows],
-        [row.lot.idle.zone if row.lot.idle else row.lot.zone or None for row in rows],
-        [row.lot.idle.months if row.lot.idle else None for row in rows],
-        [",".join(sorted(row.lot.idle.activities)) if row.lot.idle else None for row in rows],
-    )
-
-
-def _posting_columns(rows: Sequence[PostingRow]) -> tuple[list[object], ...]:
-    return (
-        [row.member_id for row in rows],
-        [row.key for row in rows],
-        [row.seq for row in rows],
-        [row.asset for row in rows],
-        [row.source.value for row in rows],
-        [row.destination.value for row in rows],
-        [row.amount for row in rows],
-        [row.lot_id for row in rows],
-        [row.lot_key for row in rows],
-    )
+def _unusual(column: Column) -> Column:
+    """The column, or nothing where it holds nothing but zero, false and None."""
+    return column if any(column) else ()
 
 
 async def _write_rest(made: Plan, ids: Mapping[EntryKey, int], now: datetime) -> None:

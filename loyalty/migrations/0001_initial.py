@@ -317,7 +317,7 @@ class Migration(migrations.Migration):
                 ('occurred_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('booked_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'ledger_entry', 'app': 'loyalty', 'unique_together': (('member_id', 'key'),), 'indexes': [Index(fields=['member_id', 'asset', 'id'])], 'pk_attr': 'id', 'table_description': 'One movement of value (journal entry), unique per member and operation key, never edited.'},
+            options={'table': 'ledger_entry', 'app': 'loyalty', 'unique_together': (('key', 'member_id'),), 'indexes': [Index(fields=['member_id', 'asset', 'id'])], 'pk_attr': 'id', 'table_description': 'One movement of value (journal entry), unique per member and operation key, never edited.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -691,7 +691,7 @@ class Migration(migrations.Migration):
                 ('amount', fields.BigIntField()),
                 ('lot_id', fields.BigIntField(null=True)),
             ],
-            options={'table': 'ledger_posting', 'app': 'loyalty', 'unique_together': (('member_id', 'entry_id', 'seq'),), 'pk_attr': 'id', 'table_description': '`amount` units of an entry moved from one account of the member to another; the lot is the allocation.'},
+            options={'table': 'ledger_posting', 'app': 'loyalty', 'unique_together': (('entry_id', 'seq', 'member_id'),), 'pk_attr': 'id', 'table_description': '`amount` units of an entry moved from one account of the member to another; the lot is the allocation.'},
             bases=['Model'],
         ),
         ops.CreateModel(
