@@ -45,6 +45,19 @@ class MemberCard:
     store_id: int | None
 
 
+_WHOEVER_IS: Final = """
+WHERE m.status <> 'merged' AND m.id IN (
+    WITH RECURSIVE whole AS (
+        SELECT id FROM member WHERE public_id = $1
+        UNION
+        SELECT merge.target_id FROM whole JOIN member_merge merge ON merge.source_id = whole.id
+        WHERE merge.undone_at IS NULL
+    )
+    SELECT id FROM whole
+)
+"""
+
+
 async def card(member_id: int, *, at: datetime) -> MemberCard:
     """The card of a member, in one statement.
 
@@ -87,12 +100,13 @@ async def card_by_phone(typed: str, *, at: datetime) -> MemberCard:
 
 
 async def card_by_public_id(public_id: uuid.UUID, *, at: datetime) -> MemberCard:
-    """The card of the member known outside by `public_id`.
+    """The card of the member known outside by `public_id`, or of the one they were merged into: a till that heard an
+    id before a merge still means the same person.
 
     Raises:
         MemberGone: nobody is.
     """
-    return _card(await db.fetch_one(_COLUMNS + "WHERE m.public_id = $1", public_id, at))
+    return _card(await db.fetch_one(_COLUMNS + _WHOEVER_IS, public_id, at))
 
 
 async def data_opens() -> bool:

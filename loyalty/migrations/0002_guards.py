@@ -43,6 +43,7 @@ CHECKS = (
     ("member", "member_status_known", "status IN ('guest', 'active', 'restricted', 'closed', 'merged')"),
     ("purchase", "purchase_amount_in_range", "amount_fen BETWEEN 0 AND 1000000000000"),
     ("purchase", "refund_within_purchase", "refunded_fen BETWEEN 0 AND amount_fen"),
+    ("purchase", "points_returned_within_spent", "points_returned BETWEEN 0 AND points_spent"),
     ("refund", "refund_amount_in_range", "amount_fen BETWEEN 1 AND 1000000000000"),
     ("check_in", "streak_counts_from_one", "streak >= 1"),
     ("reach_window", "window_not_overdrawn", "remaining >= 0"),

@@ -43,6 +43,12 @@ async def in_force(at: datetime, *, now: datetime | None = None) -> PublishedTer
     return _BUILT_IN
 
 
+async def of_version(version: int, *, now: datetime) -> Terms:
+    """The terms that a fact was judged by."""
+    await in_force(now)
+    return next((published.terms for _, published in _seen.rows if published.version == version), _BUILT_IN.terms)
+
+
 async def _reread(now: datetime) -> None:
     rows = await db.fetch("SELECT version, effective_from, terms FROM program_terms ORDER BY version DESC")
     known = {published.version: published for _, published in _seen.rows}

@@ -21,12 +21,17 @@ class _Part(BaseModel):
 
 class PointsTerms(_Part):
     """Points: earned per yuan of the paid amount, expiring so many months after they become usable, at the
-    month's end; `expiry` replaces that by another rule, `expiry_by_tier` for members of a tier."""
+    month's end; `expiry` replaces that by another rule, `expiry_by_tier` for members of a tier.
+
+    Points of a purchase become usable `pending_days` business days after it was received, when those days are over
+    (0: at once). What is not received within `undelivered_days` earns nothing."""
 
     per_yuan: Amount = 1
     expiry_months: Annotated[int, Field(ge=0, le=120)] = 12
     expiry: Expiry | None = None
     expiry_by_tier: dict[str, Expiry] = {}
+    pending_days: Annotated[int, Field(ge=0, le=365)] = 0
+    undelivered_days: Annotated[int, Field(ge=1, le=365)] = 30
 
 
 class PointsKind(_Part):
@@ -35,6 +40,26 @@ class PointsKind(_Part):
     code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
     names: Words
     value_fen: Annotated[int, Field(ge=0, le=10**6)] = 1
+
+
+class RedemptionTerms(_Part):
+    """Points as a means of payment: `points_per_yuan` pay one yuan, in multiples of `multiple`, from `min_points` on,
+    up to `max_percent` of an order."""
+
+    points_per_yuan: Annotated[int, Field(ge=1, le=10**6)] = 100
+    multiple: Annotated[int, Field(ge=1, le=10**6)] = 1
+    min_points: Amount = 0
+    max_percent: Annotated[int, Field(ge=0, le=100)] = 100
+
+
+class RefundTerms(_Part):
+    """How a partial return is reckoned where its reporter does not say: `readjudicate` judges what is kept as if only
+    that had been bought, `proportional` gives back the returned part of everything. Older purchases than `days` are
+    refunded by nobody; sales older than `late_days` are not taken any more."""
+
+    method: Literal["readjudicate", "proportional"] = "readjudicate"
+    days: Annotated[int, Field(ge=1, le=3660)] = 3660
+    late_days: Annotated[int, Field(ge=1, le=3660)] = 366
 
 
 class ClawBackTerms(_Part):
@@ -116,6 +141,8 @@ class Terms(_Part):
     points: PointsTerms = PointsTerms()
     points_kinds: tuple[PointsKind, ...] = ()
     claw_back: ClawBackTerms = ClawBackTerms()
+    redemption: RedemptionTerms = RedemptionTerms()
+    refunds: RefundTerms = RefundTerms()
     growth: GrowthTerms = GrowthTerms()
     check_in: CheckInTerms = CheckInTerms()
     staff: StaffLimits = StaffLimits()

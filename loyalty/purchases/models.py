@@ -5,7 +5,11 @@ from tortoise.models import Model
 
 
 class Purchase(Model):
-    """A completed sale, idempotent by (source, external_id) whatever the transport retries with."""
+    """A completed sale, idempotent by (source, external_id) whatever the transport retries with.
+
+    `amount_fen` is the price of what was bought; `points_spent` paid for part of it. `refunded_fen` and
+    `points_returned` are what went back of both.
+    """
 
     id = fields.BigIntField(primary_key=True)
     member_id = fields.BigIntField()
@@ -18,8 +22,13 @@ class Purchase(Model):
     refunded_fen = fields.BigIntField(default=0, db_default=0)
     currency = fields.CharField(max_length=3)
     lines: fields.JSONField[list[dict[str, object]]] = fields.JSONField()
+    tenders: fields.JSONField[dict[str, int]] = fields.JSONField()
+    discounts: fields.JSONField[list[dict[str, object]]] = fields.JSONField()
+    points_spent = fields.BigIntField(default=0, db_default=0)
+    points_returned = fields.BigIntField(default=0, db_default=0)
     points = fields.BigIntField()
     growth = fields.BigIntField()
+    multiplier_percent = fields.IntField(default=100, db_default=100)
     terms_version = fields.IntField()
     occurred_at = fields.DatetimeField()
     recorded_at = fields.DatetimeField()

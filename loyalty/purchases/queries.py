@@ -8,11 +8,13 @@ from typing import Any, Final
 import orjson
 
 from loyalty import db
+from loyalty.purchases.receipt import POINTS, Discount, Line, Receipt
 
 PAGE_MAX: Final = 100
 COLUMNS: Final = (
     "id, member_id, source, external_id, store_id, staff_id, amount_fen, refunded_fen, currency, lines, points,"
-    " growth, terms_version, occurred_at, recorded_at"
+    " growth, terms_version, occurred_at, recorded_at, tenders, discounts, points_spent, points_returned,"
+    " multiplier_percent"
 )
 
 
@@ -38,13 +40,39 @@ class PurchaseView:
     terms_version: int
     occurred_at: datetime
     recorded_at: datetime
+    tenders: Mapping[str, int]
+    discounts: Sequence[Mapping[str, Any]]
+    points_spent: int
+    points_returned: int
+    multiplier_percent: int
     replayed: bool = False
+
+    @property
+    def points_fen(self) -> int:
+        """How much of the price was paid with points."""
+        return self.tenders.get(POINTS, 0)
+
+    @property
+    def money_fen(self) -> int:
+        """How much of the price was paid with money."""
+        return self.amount_fen - self.points_fen
+
+    @property
+    def receipt(self) -> Receipt:
+        """Lines, tenders and discounts; lines of before they were typed are left out."""
+        typed = [line for line in self.lines if "no" in line and "amount_fen" in line]
+        return Receipt(
+            tuple(Line.model_validate(line) for line in typed),
+            self.tenders or None,
+            tuple(Discount.model_validate(one) for one in self.discounts),
+        )
 
 
 def view_of(row: db.Row, *, replayed: bool = False) -> PurchaseView:
     """The view of a row that has all of `COLUMNS`."""
     values = {key: value for key, value in dict(row).items() if key != "fingerprint"}
-    return PurchaseView(**{**values, "lines": orjson.loads(row["lines"])}, replayed=replayed)
+    read = {name: orjson.loads(row[name]) for name in ("lines", "tenders", "discounts")}
+    return PurchaseView(**{**values, **read}, replayed=replayed)
 
 
 async def recent(member_id: int, *, before_id: int | None = None, limit: int = 20) -> list[PurchaseView]:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from loyalty import access, db
 from loyalty.access import Action, Principal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
-from loyalty.errors import Conflict, Invalid, ensure
+from loyalty.errors import Conflict, Invalid, Refusal, ensure
 from loyalty.events import PurchaseRecorded
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Operation, Outcome, Posted
@@ -18,8 +18,11 @@ from loyalty.money import AMOUNT_MAX
 from loyalty.program import queries as program
 from loyalty.program import validity
 from loyalty.program.queries import PublishedTerms
-from loyalty.purchases import rules
+from loyalty.program.terms import Terms
+from loyalty.purchases import delivery, rules, tendering
+from loyalty.purchases import receipt as receipts
 from loyalty.purchases.queries import COLUMNS, PurchaseView, view_of
+from loyalty.purchases.receipt import Receipt
 from loyalty.spine import service as spine
 from loyalty.tiers import queries as tiers_read
 from loyalty.tiers import service as tiers
@@ -32,13 +35,16 @@ CLOCK_SKEW_MAX: Final = timedelta(minutes=5)
 
 _INSERT = f"""
 INSERT INTO purchase (member_id, source, external_id, fingerprint, store_id, staff_id, amount_fen, refunded_fen,
-                      currency, lines, points, growth, terms_version, occurred_at, recorded_at)
+                      currency, lines, tenders, discounts, points_spent, points, growth, multiplier_percent,
+                      terms_version, occurred_at, recorded_at)
 SELECT member_id, source, external_id, fingerprint, store_id, staff_id, amount_fen, 0, currency, lines::jsonb,
-       points, growth, terms_version, occurred_at, $1
+       tenders::jsonb, discounts::jsonb, points_spent, points, growth, multiplier_percent, terms_version, occurred_at,
+       $1
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[],
-            $10::text[], $11::bigint[], $12::bigint[], $13::int[], $14::timestamptz[])
-     AS given(member_id, source, external_id, fingerprint, store_id, staff_id, amount_fen, currency, lines, points,
-              growth, terms_version, occurred_at)
+            $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::int[],
+            $17::int[], $18::timestamptz[])
+     AS given(member_id, source, external_id, fingerprint, store_id, staff_id, amount_fen, currency, lines, tenders,
+              discounts, points_spent, points, growth, multiplier_percent, terms_version, occurred_at)
 ORDER BY source, external_id
 ON CONFLICT (source, external_id) DO NOTHING
 RETURNING {COLUMNS}
@@ -63,9 +69,26 @@ class PurchaseKeyReused(Conflict):
     code = "purchases.key_reused"
 
 
+class PurchaseTooOld(Invalid):
+    """Sales from before `since` are not taken any more."""
+
+    code = "purchases.too_old"
+
+
+class PointsNotTaken(Invalid):
+    """So much cannot be paid with points: `most_percent` of an order, from `min_points` on, in multiples of
+    `multiple`, at `points_per_yuan`."""
+
+    code = "purchases.points_not_taken"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPurchase:
-    """A completed sale as a till, a shop or a clerk reports it. `amount_fen` is what was paid in money."""
+    """A completed sale as a till, a shop or a clerk reports it. `amount_fen` is the price of what was bought.
+
+    What the receipt says was paid with points is taken from the member, or from the hold of `points_hold`. A sale
+    `to_deliver` earns when it is received (`receive`).
+    """
 
     source: str
     external_id: str
@@ -74,7 +97,9 @@ class NewPurchase:
     occurred_at: datetime
     store_id: int | None = None
     currency: str = "CNY"
-    lines: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    receipt: Receipt = field(default_factory=Receipt)
+    points_hold: str | None = None
+    to_deliver: bool = False
 
     @property
     def key(self) -> Key:
@@ -85,15 +110,14 @@ class NewPurchase:
     def fingerprint(self) -> bytes:
         """Tells an honest repeat from another purchase under the same key."""
         return rules.fingerprint(
-            member_id=self.member_id,
             amount_fen=self.amount_fen,
             currency=self.currency,
-            lines=self.lines,
+            receipt=self.receipt.document(),
             occurred_at=self.occurred_at,
         )
 
 
-PurchaseOutcome = PurchaseView | PurchaseKeyReused
+PurchaseOutcome = PurchaseView | Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,41 +130,49 @@ class _Judged:
 async def record(batch: Sequence[NewPurchase], *, principal: Principal, now: datetime) -> list[PurchaseOutcome]:
     """Record purchases in order, each once; terms and tier are those of the moment it happened.
 
-    Points expire by the terms from now on, growth value raises tiers at once. A number that its source
-    reported before for another purchase is refused as a value and leaves the others recorded.
+    Points expire by the terms from the day they become usable, growth value raises tiers at once. What cannot be
+    recorded is refused as a value and leaves the others recorded: PurchaseInvalid, ReceiptUneven, LineRepeated,
+    PurchaseTooOld, PurchaseKeyReused, PointsNotTaken, NotEnough, HoldOver, HoldUnknown.
 
     Raises:
-        PurchaseInvalid: a value that nobody may report.
         Forbidden, OtherStore, OwnMembership: the principal may not record one of them.
     """
     for purchase in batch:
-        _check(purchase, now)
         resource = Resource(store_id=purchase.store_id, member_id=purchase.member_id)
         access.authorize(principal, Action.PURCHASE_RECORD, resource)
+    terms = (await program.in_force(now)).terms
+    refused = {place: no for place, purchase in enumerate(batch) if (no := _refusal(purchase, terms, now))}
+    taken = [purchase for place, purchase in enumerate(batch) if place not in refused]
+    outcomes = iter(await _record(taken, principal, now) if taken else [])
+    return [refused[place] if place in refused else next(outcomes) for place in range(len(batch))]
+
+
+async def _record(batch: Sequence[NewPurchase], principal: Principal, now: datetime) -> list[PurchaseOutcome]:
     judged = await _judge(batch, now)
     fresh = await _insert(judged, principal, now)
+    unpaid = await tendering.pay(fresh, {key: item.purchase.points_hold for key, item in judged.items()}, now=now)
+    fresh = {key: view for key, view in fresh.items() if key not in unpaid}
     if fresh:
         posted = await _earn(fresh, {item.purchase.key: item for item in judged.values()}, now)
         await _tell(fresh, principal, now)
         await tiers.review_posted(posted, buyers=(view.member_id for view in fresh.values()), now=now)
     known = await _known([purchase.key for purchase in batch if purchase.key not in fresh])
-    return _outcomes(batch, judged, fresh, known)
+    return _outcomes(batch, judged, fresh, known, unpaid)
 
 
 async def record_one(purchase: NewPurchase, *, principal: Principal, now: datetime) -> PurchaseView:
     """`record` of one.
 
     Raises:
-        PurchaseKeyReused: the source reported this number for another purchase.
-        PurchaseInvalid, Forbidden: as `record`.
+        whatever `record` refuses.
     """
     outcome = (await record([purchase], principal=principal, now=now))[0]
-    if isinstance(outcome, PurchaseKeyReused):
+    if isinstance(outcome, Refusal):
         raise outcome
     return outcome
 
 
-def _check(purchase: NewPurchase, now: datetime) -> None:
+def _refusal(purchase: NewPurchase, terms: Terms, now: datetime) -> Refusal | None:
     in_range = {
         "source": 0 < len(purchase.source) <= SOURCE_LENGTH_MAX,
         "external_id": 0 < len(purchase.external_id) <= EXTERNAL_ID_LENGTH_MAX,
@@ -148,9 +180,25 @@ def _check(purchase: NewPurchase, now: datetime) -> None:
         "currency": purchase.currency in CURRENCIES,
         "occurred_at": purchase.occurred_at.tzinfo is not None and purchase.occurred_at <= now + CLOCK_SKEW_MAX,
     }
-    for name, holds in in_range.items():
-        if not holds:
-            raise PurchaseInvalid(field=name)
+    wrong = next((name for name, holds in in_range.items() if not holds), None)
+    if wrong is not None:
+        return PurchaseInvalid(field=wrong)
+    since = now - timedelta(days=terms.refunds.late_days)
+    if purchase.occurred_at < since:
+        return PurchaseTooOld(since=since)
+    try:
+        receipts.check(purchase.receipt, purchase.amount_fen)
+    except Invalid as uneven:
+        return uneven
+    points_fen, way = purchase.receipt.points_fen, terms.redemption
+    if points_fen and not rules.may_pay(points_fen, purchase.amount_fen, way):
+        return PointsNotTaken(
+            most_percent=way.max_percent,
+            min_points=way.min_points,
+            multiple=way.multiple,
+            points_per_yuan=way.points_per_yuan,
+        )
+    return None
 
 
 async def _judge(batch: Sequence[NewPurchase], now: datetime) -> dict[Key, _Judged]:
@@ -162,7 +210,8 @@ async def _judge(batch: Sequence[NewPurchase], now: datetime) -> dict[Key, _Judg
     for key, purchase in first.items():
         published = await program.in_force(purchase.occurred_at, now=now)
         percent = benefits[purchase.member_id, purchase.occurred_at].multiplier_percent
-        earned = rules.earned(purchase.amount_fen, multiplier_percent=percent, terms=published.terms)
+        paid_fen = purchase.amount_fen - purchase.receipt.points_fen
+        earned = rules.earned(paid_fen, multiplier_percent=percent, terms=published.terms)
         judged[key] = _Judged(purchase, published, earned)
     return judged
 
@@ -182,13 +231,27 @@ async def _insert(judged: Mapping[Key, _Judged], principal: Principal, now: date
         [staff_id for _ in purchases],
         [purchase.amount_fen for purchase in purchases],
         [purchase.currency for purchase in purchases],
-        [orjson.dumps([dict(line) for line in purchase.lines]).decode() for purchase in purchases],
+        *_receipt_columns(purchases, [item.published.terms for item in items]),
         [item.earned.points for item in items],
         [item.earned.growth for item in items],
+        [item.earned.multiplier_percent for item in items],
         [item.published.version for item in items],
         [purchase.occurred_at for purchase in purchases],
     )
     return {(row["source"], row["external_id"]): view_of(row) for row in rows}
+
+
+def _receipt_columns(purchases: Sequence[NewPurchase], terms: Sequence[Terms]) -> tuple[list[object], ...]:
+    documents = [purchase.receipt.document() for purchase in purchases]
+    return (
+        [orjson.dumps(document["lines"]).decode() for document in documents],
+        [orjson.dumps(document["tenders"]).decode() for document in documents],
+        [orjson.dumps(document["discounts"]).decode() for document in documents],
+        [
+            rules.points_for(purchase.receipt.points_fen, each.redemption)
+            for purchase, each in zip(purchases, terms, strict=True)
+        ],
+    )
 
 
 async def _earn(
@@ -210,27 +273,33 @@ def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
         "multiplier_percent": judged.earned.multiplier_percent,
         "terms": view.terms_version,
     }
-    lasts = validity.of_points(terms, now)
-    return [
-        Grant(
-            member_id=view.member_id,
-            asset=asset,
-            amount=amount,
-            key=earn_key(view.id, asset),
-            kind="purchase",
-            reason=reason,
-            occurred_at=view.occurred_at,
-            effective_at=effective_at,
-            expires_at=lasts.expires_at if asset == Asset.POINTS else None,
-            idle=lasts.idle if asset == Asset.POINTS else None,
-        )
-        for asset, amount, effective_at in (
-            (Asset.POINTS, view.points, now),
-            # Growth value counts in the period in which the purchase happened, however late it is reported.
-            (Asset.GROWTH, view.growth, view.occurred_at),
-        )
-        if amount
-    ]
+    waits = delivery.waiting(terms, judged.purchase.occurred_at, to_deliver=judged.purchase.to_deliver, now=now)
+    lasts = validity.of_points(terms, (waits and waits.activates_at) or now)
+    points = Grant(
+        member_id=view.member_id,
+        asset=Asset.POINTS,
+        amount=view.points,
+        key=earn_key(view.id, Asset.POINTS),
+        kind="purchase",
+        reason=reason,
+        occurred_at=view.occurred_at,
+        effective_at=now,
+        expires_at=None if waits and waits.event else lasts.expires_at,
+        idle=lasts.idle,
+        pending=waits,
+    )
+    # Growth value counts in the period in which the purchase happened, however late it is reported.
+    growth = replace(
+        points,
+        asset=Asset.GROWTH,
+        amount=view.growth,
+        key=earn_key(view.id, Asset.GROWTH),
+        effective_at=view.occurred_at,
+        expires_at=None,
+        idle=None,
+        pending=None,
+    )
+    return [grant for grant in (points, growth) if grant.amount]
 
 
 def earn_key(purchase_id: int, asset: Asset) -> str:
@@ -280,16 +349,20 @@ def _outcomes(
     judged: Mapping[Key, _Judged],
     fresh: Mapping[Key, PurchaseView],
     known: Mapping[Key, tuple[PurchaseView, bytes]],
+    unpaid: Mapping[Key, Refusal],
 ) -> list[PurchaseOutcome]:
     outcomes: list[PurchaseOutcome] = []
     answered: set[Key] = set()
     for purchase in batch:
         key = purchase.key
+        if key in unpaid:
+            outcomes.append(unpaid[key])
+            continue
         if key in fresh:
             view, fingerprint = fresh[key], judged[key].purchase.fingerprint
         else:
             view, fingerprint = known[key]
-        if fingerprint != purchase.fingerprint:
+        if fingerprint != purchase.fingerprint or view.member_id != purchase.member_id:
             outcomes.append(PurchaseKeyReused(source=purchase.source, external_id=purchase.external_id))
         else:
             outcomes.append(replace(view, replayed=True) if key in answered else view)

@@ -1,46 +1,61 @@
-"""Recording refunds: the recorded earn goes back in proportion, never recomputed with today's rules."""
+"""Recording refunds: points that paid come back first, then what was earned is taken back, and the terms' policy
+applies to what is left. What was earned is what was recorded, never what today's rules would give."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
+
+import orjson
 
 from loyalty import access, db
 from loyalty.access import Action, Principal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
-from loyalty.errors import Conflict, Invalid, NotFound, ensure
+from loyalty.errors import Conflict, NotFound, ensure
 from loyalty.events import PurchaseRefunded
 from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, Operation, Posted, TakeBack
+from loyalty.ledger.service import (
+    Asset,
+    Claw,
+    ClawBack,
+    Grant,
+    NothingToReverse,
+    Operation,
+    Outcome,
+    Posted,
+    Reverse,
+    TakeBack,
+)
 from loyalty.money import AMOUNT_MAX
+from loyalty.program import queries as program
+from loyalty.program import validity
+from loyalty.program.terms import Terms
 from loyalty.purchases.queries import COLUMNS as PURCHASE_COLUMNS
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.queries import view_of as purchase_view
 from loyalty.purchases.service import CLOCK_SKEW_MAX, EXTERNAL_ID_LENGTH_MAX, SOURCE_LENGTH_MAX, earn_key
+from loyalty.purchases.tendering import tender_key
 from loyalty.refunds import rules
-from loyalty.refunds.queries import COLUMNS, RefundView, view_of
+from loyalty.refunds.queries import COLUMNS, RefundView, refunds_of, together, view_of
+from loyalty.refunds.rules import Earlier, Method, Quote
+from loyalty.refunds.rules import RefundInvalid as RefundInvalid
 from loyalty.spine import service as spine
+from loyalty.tiers import queries as tiers_read
 from loyalty.tiers import refunding
 from loyalty.tiers import service as tiers
 
-_LOCK = f"SELECT {PURCHASE_COLUMNS} FROM purchase WHERE source = $1 AND external_id = $2 FOR UPDATE"
-_KNOWN = f"SELECT {COLUMNS} FROM refund WHERE source = $1 AND external_id = $2"
-_BOOK = """
-UPDATE purchase SET refunded_fen = refunded_fen + $2
+_FIND: Final = f"SELECT {PURCHASE_COLUMNS} FROM purchase WHERE source = $1 AND external_id = $2"
+_KNOWN: Final = f"SELECT {COLUMNS} FROM refund WHERE source = $1 AND external_id = $2"
+_BOOK: Final = """
+UPDATE purchase SET refunded_fen = refunded_fen + $2, points_returned = points_returned + $4
 WHERE id = $1 AND refunded_fen = $3 AND refunded_fen + $2 <= amount_fen
 """
-_INSERT = f"""
-INSERT INTO refund (purchase_id, member_id, source, external_id, amount_fen, points_taken, points_forgiven,
-                    growth_taken, occurred_at, recorded_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+_INSERT: Final = f"""
+INSERT INTO refund (purchase_id, member_id, source, external_id, amount_fen, money_fen, points_returned, method, lines,
+                    points_taken, points_forgiven, points_owed, growth_taken, occurred_at, recorded_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15)
 ON CONFLICT (source, external_id) DO NOTHING RETURNING {COLUMNS}
 """
-NOTHING_TAKEN: Final = (0, 0)
-
-
-class RefundInvalid(Invalid):
-    """A value of the refund is out of range; `field` names it."""
-
-    code = "refunds.invalid"
 
 
 class PurchaseUnknown(NotFound):
@@ -61,39 +76,86 @@ class RefundTooLarge(Conflict):
     code = "refunds.too_large"
 
 
+class RefundTooLate(Conflict):
+    """The purchase is older than `days` days."""
+
+    code = "refunds.too_late"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRefund:
-    """Money given back for a purchase that its source knows as (`purchase_source`, `purchase_external_id`)."""
+    """Goods come back of a purchase that its source knows as (`purchase_source`, `purchase_external_id`).
+
+    Either `lines` says how many pieces of which line, or `amount_fen` the price of what comes back; with both, the
+    reporter's price counts. `method` None is that of the terms.
+    """
 
     source: str
     external_id: str
     purchase_source: str
     purchase_external_id: str
-    amount_fen: int
     occurred_at: datetime
+    amount_fen: int | None = None
+    lines: Mapping[int, int] = field(default_factory=dict)
+    method: Method | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    purchase: PurchaseView
+    earlier: Earlier
+    terms: Terms
+    judged_by: Terms
+
+    def quote(self, new: NewRefund, method: Method) -> Quote:
+        priced = new.amount_fen
+        if new.lines or priced is None:
+            counted = rules.price_fen(self.purchase, new.lines, self.earlier, method)
+            priced = counted if priced is None else priced
+        left = self.purchase.amount_fen - self.earlier.amount_fen
+        if priced > left:
+            raise RefundTooLarge(left_fen=left)
+        return rules.quote(self.purchase, priced, self.earlier, method=method, terms=self.judged_by)
+
+
+async def preview(new: NewRefund, *, principal: Principal, now: datetime) -> list[Quote]:
+    """What a refund would come to by each method, that of the terms first. Nothing is written.
+
+    Raises:
+        RefundInvalid, PurchaseUnknown, RefundTooLarge, RefundTooLate, LineUnknown, LineReturned
+        Forbidden, OwnMembership
+    """
+    _check(new, now)
+    case = await _case(new, principal, now)
+    chosen: Method = new.method or case.terms.refunds.method
+    other: Method = "proportional" if chosen == "readjudicate" else "readjudicate"
+    return [case.quote(new, chosen), case.quote(new, other)]
 
 
 async def refund(new: NewRefund, *, principal: Principal, now: datetime) -> RefundView:
-    """Record a refund, once, and take back its share of the points and growth value that were earned.
+    """Record a refund, once: give the points back that paid, and take back what was earned, as the terms say.
 
-    What the member has spent already is forgiven and recorded as such. A tier that would not have been reached
-    without this purchase is kept until its review or revoked, as its ladder says.
+    A tier that would not have been reached without this purchase is kept until its review or revoked, as its ladder
+    says.
 
     Raises:
-        RefundInvalid, PurchaseUnknown, RefundKeyReused, RefundTooLarge
+        RefundInvalid, PurchaseUnknown, RefundKeyReused, RefundTooLarge, RefundTooLate, LineUnknown, LineReturned
         Forbidden, OwnMembership: the principal may not refund this purchase.
     """
     _check(new, now)
-    purchase = await _locked(new, principal)
+    case = await _case(new, principal, now, lock=" FOR UPDATE")
     known = await db.fetch_one(_KNOWN, new.source, new.external_id)
     if known is not None:
-        return _repeat(view_of(known, replayed=True), new, purchase)
-    booked = await db.execute(_BOOK, purchase.id, new.amount_fen, purchase.refunded_fen)
+        return _repeat(view_of(known, replayed=True), new, case.purchase)
+    quoted = case.quote(new, new.method or case.terms.refunds.method)
+    booked = await db.execute(
+        _BOOK, case.purchase.id, quoted.amount_fen, case.purchase.refunded_fen, quoted.points_returned
+    )
     if not booked:
-        raise RefundTooLarge(left_fen=purchase.amount_fen - purchase.refunded_fen)
-    done = await _write(new, purchase, now)
-    await _tell(done, purchase, principal, now)
-    await refunding.refunded([(purchase.member_id, purchase.id)], now=now)
+        raise RefundTooLarge(left_fen=case.purchase.amount_fen - case.purchase.refunded_fen)
+    done = await _write(new, case, quoted, now)
+    await _tell(done, case.purchase, principal, now)
+    await refunding.refunded([(case.purchase.member_id, case.purchase.id)], now=now)
     return done
 
 
@@ -101,7 +163,7 @@ def _check(new: NewRefund, now: datetime) -> None:
     in_range = {
         "source": 0 < len(new.source) <= SOURCE_LENGTH_MAX,
         "external_id": 0 < len(new.external_id) <= EXTERNAL_ID_LENGTH_MAX,
-        "amount_fen": 0 < new.amount_fen <= AMOUNT_MAX,
+        "amount_fen": bool(new.lines) if new.amount_fen is None else 0 < new.amount_fen <= AMOUNT_MAX,
         "occurred_at": new.occurred_at.tzinfo is not None and new.occurred_at <= now + CLOCK_SKEW_MAX,
     }
     for name, holds in in_range.items():
@@ -109,9 +171,9 @@ def _check(new: NewRefund, now: datetime) -> None:
             raise RefundInvalid(field=name)
 
 
-async def _locked(new: NewRefund, principal: Principal) -> PurchaseView:
-    """The purchase, held against other refunds of it; the conditional update and CHECK remain the guards."""
-    row = await db.fetch_one(_LOCK, new.purchase_source, new.purchase_external_id)
+async def _case(new: NewRefund, principal: Principal, now: datetime, *, lock: str = "") -> _Case:
+    """The purchase with what came back of it; under the lock, the conditional update and CHECK remain the guards."""
+    row = await db.fetch_one(_FIND + lock, new.purchase_source, new.purchase_external_id)
     if row is None:
         raise PurchaseUnknown
     purchase = purchase_view(row)
@@ -120,36 +182,44 @@ async def _locked(new: NewRefund, principal: Principal) -> PurchaseView:
         access.authorize(principal, Action.PURCHASE_REFUND, resource)
     except access.OtherStore:
         raise PurchaseUnknown from None
-    return purchase
+    terms = (await program.in_force(now)).terms
+    if new.occurred_at > purchase.occurred_at + timedelta(days=terms.refunds.days):
+        raise RefundTooLate(days=terms.refunds.days)
+    judged_by = await program.of_version(purchase.terms_version, now=now)
+    return _Case(purchase, together(await refunds_of(purchase.id)), terms, judged_by)
 
 
 def _repeat(known: RefundView, new: NewRefund, purchase: PurchaseView) -> RefundView:
-    if (known.purchase_id, known.amount_fen) != (purchase.id, new.amount_fen):
+    same_price = new.amount_fen is None or known.amount_fen == new.amount_fen
+    if known.purchase_id != purchase.id or not same_price or dict(known.lines) != dict(new.lines):
         raise RefundKeyReused(source=new.source, external_id=new.external_id)
     return known
 
 
-async def _write(new: NewRefund, purchase: PurchaseView, now: datetime) -> RefundView:
-    share = rules.shares(
-        amount_fen=purchase.amount_fen,
-        refunded_before_fen=purchase.refunded_fen,
-        refund_fen=new.amount_fen,
-        points=purchase.points,
-        growth=purchase.growth,
-    )
-    taken = await _take_back(share, purchase, new, now)
-    points_taken, points_forgiven = taken.get(Asset.POINTS, NOTHING_TAKEN)
-    growth_taken, _ = taken.get(Asset.GROWTH, NOTHING_TAKEN)
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    taken: int = 0
+    owed: int = 0
+    forgiven: int = 0
+
+
+async def _write(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> RefundView:
+    points, growth = await _move(new, case, quoted, now)
     row = await db.fetch_one(
         _INSERT,
-        purchase.id,
-        purchase.member_id,
+        case.purchase.id,
+        case.purchase.member_id,
         new.source,
         new.external_id,
-        new.amount_fen,
-        points_taken,
-        points_forgiven,
-        growth_taken,
+        quoted.amount_fen,
+        quoted.money_fen,
+        quoted.points_returned,
+        quoted.method,
+        orjson.dumps({str(no): pieces for no, pieces in new.lines.items()}).decode(),
+        points.taken,
+        points.forgiven,
+        points.owed,
+        growth.taken,
         new.occurred_at,
         now,
     )
@@ -159,32 +229,92 @@ async def _write(new: NewRefund, purchase: PurchaseView, now: datetime) -> Refun
     return view_of(row)
 
 
-async def _take_back(
-    share: rules.Shares, purchase: PurchaseView, new: NewRefund, now: datetime
-) -> dict[Asset, tuple[int, int]]:
-    """What left the balance and what was forgiven, per asset."""
-    batch: list[Operation] = [
-        TakeBack(
-            member_id=purchase.member_id,
-            asset=asset,
-            amount=amount,
-            key=f"refund:{new.source}:{new.external_id}:{asset}",
-            kind="refund",
-            reason={"purchase_id": purchase.id, "amount_fen": new.amount_fen},
-            occurred_at=new.occurred_at,
-            reverses=(earn_key(purchase.id, asset),),
-        )
-        for asset, amount in ((Asset.POINTS, share.points), (Asset.GROWTH, share.growth))
-        if amount
-    ]
-    taken: dict[Asset, tuple[int, int]] = {}
+async def _move(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> tuple[_Taken, _Taken]:
+    """Points that paid come back before what was earned is taken: the policy meets the net of both."""
+    batch: list[Operation] = []
+    if quoted.points_returned:
+        batch.append(_giving_back(new, case.purchase, quoted))
+    policy = await _policy(case, now)
+    for asset, amount in ((Asset.POINTS, quoted.points_taken), (Asset.GROWTH, quoted.growth_taken)):
+        if amount:
+            batch.append(_taking(new, case.purchase, asset, amount, policy if asset == Asset.POINTS else ClawBack()))
     outcomes = await ledger.post(batch, now=now)
-    for operation, outcome in zip(batch, outcomes, strict=True):
-        ensure(isinstance(outcome, Posted), "a claw-back is never refused")
-        if isinstance(outcome, Posted):
-            taken[operation.asset] = (-outcome.delta, outcome.forgiven)
-    await tiers.review_posted(zip(batch, outcomes, strict=True), buyers=[purchase.member_id], now=now)
-    return taken
+    await tiers.review_posted(
+        list(zip(batch, outcomes, strict=True)), buyers=[case.purchase.member_id], now=now
+    )
+    if batch and isinstance(batch[0], Reverse) and isinstance(outcomes[0], NothingToReverse):
+        await _give_anew(new, case, quoted, now)
+    taken = {
+        operation.asset: _reached(outcome)
+        for operation, outcome in zip(batch, outcomes, strict=True)
+        if isinstance(operation, TakeBack)
+    }
+    return taken.get(Asset.POINTS, _Taken()), taken.get(Asset.GROWTH, _Taken())
+
+
+def _giving_back(new: NewRefund, purchase: PurchaseView, quoted: Quote) -> Reverse:
+    return Reverse(
+        member_id=purchase.member_id,
+        asset=Asset.POINTS,
+        key=_key(new, "returned"),
+        reverses_key=tender_key(purchase.id),
+        kind="redeem_returned",
+        occurred_at=new.occurred_at,
+        amount=quoted.points_returned,
+        reason={"purchase_id": purchase.id, "amount_fen": quoted.amount_fen},
+    )
+
+
+async def _give_anew(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> None:
+    """The member who paid was merged into this one: their lots are not here, so the points come as a new lot."""
+    lasts = validity.of_points(case.terms, now)
+    grant = Grant(
+        member_id=case.purchase.member_id,
+        asset=Asset.POINTS,
+        amount=quoted.points_returned,
+        key=_key(new, "anew"),
+        kind="redeem_returned",
+        occurred_at=new.occurred_at,
+        effective_at=now,
+        expires_at=lasts.expires_at,
+        idle=lasts.idle,
+        reason={"purchase_id": case.purchase.id, "amount_fen": quoted.amount_fen},
+    )
+    await ledger.post_one(grant, now=now)
+
+
+async def _policy(case: _Case, now: datetime) -> ClawBack:
+    claw = case.terms.claw_back
+    if claw.mode != "allow":
+        return ClawBack(Claw(claw.mode))
+    tier = (await tiers_read.standing(case.purchase.member_id, at=now)).tier.code
+    return ClawBack(Claw.ALLOW, claw.cap_of(tier))
+
+
+def _taking(new: NewRefund, purchase: PurchaseView, asset: Asset, amount: int, policy: ClawBack) -> TakeBack:
+    return TakeBack(
+        member_id=purchase.member_id,
+        asset=asset,
+        amount=amount,
+        key=_key(new, asset),
+        kind="refund",
+        reason={"purchase_id": purchase.id, "amount_fen": new.amount_fen},
+        occurred_at=new.occurred_at,
+        reverses=(earn_key(purchase.id, asset),),
+        policy=policy,
+    )
+
+
+def _key(new: NewRefund, what: str) -> str:
+    return f"refund:{new.source}:{new.external_id}:{what}"
+
+
+def _reached(outcome: Outcome) -> _Taken:
+    ensure(isinstance(outcome, Posted), "a claw-back is never refused")
+    if not isinstance(outcome, Posted):
+        return _Taken()
+    taken = -outcome.delta - outcome.arrears_delta - outcome.pending_delta
+    return _Taken(taken, outcome.arrears_delta, outcome.forgiven)
 
 
 async def _tell(done: RefundView, purchase: PurchaseView, principal: Principal, now: datetime) -> None:

@@ -18,6 +18,7 @@ from miniapp_api.endpoints import (
     phones,
     points,
     purchases,
+    sales,
     sessions,
     staff,
     subscriptions,
@@ -45,4 +46,5 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *tier_overrides.ENDPOINTS,
     *ladders.ENDPOINTS,
     *partner.ENDPOINTS,
+    *sales.ENDPOINTS,
 )

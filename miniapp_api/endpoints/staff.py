@@ -40,10 +40,10 @@ from miniapp_api.endpoints.counter import CustomerAtTill, ExternalId, Fen, Looku
 from miniapp_api.endpoints.coupons import Coupon
 from miniapp_api.endpoints.coupons import shown as coupon_shown
 from miniapp_api.endpoints.me import Name
-from miniapp_api.endpoints.partner import RecordedPurchase, recorded
 from miniapp_api.endpoints.phones import Phone
 from miniapp_api.endpoints.purchases import Purchase
 from miniapp_api.endpoints.purchases import shown as purchase_shown
+from miniapp_api.endpoints.sales import RecordedPurchase, recorded
 
 LOOK_BACK: Final = timedelta(days=92)
 PURCHASES_SHOWN: Final = 5

@@ -6,7 +6,7 @@ from typing import Any, Final
 from miniapp_api.endpoints import ENDPOINTS
 from miniapp_api.endpoints.counter import Served
 from miniapp_api.endpoints.me import Me
-from miniapp_api.endpoints.partner import RecordedPurchase
+from miniapp_api.endpoints.sales import RecordedPurchase
 from miniapp_api.endpoints.staff import MemberAtCounter
 from tests.miniapp_api.people import Api, new_member, new_staff, new_store
 

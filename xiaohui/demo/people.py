@@ -1,10 +1,11 @@
 """Names, shops and goods of the demo, made from a seed: believable, and nobody's."""
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
+
+from loyalty.purchases.receipt import Line, Receipt
 
 SURNAMES: Final = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡林郭何高罗郑梁谢宋唐许邓冯韩曹曾彭萧蔡潘田董袁于余叶蒋杜苏魏程吕丁沈任姚卢傅"
@@ -40,7 +41,7 @@ class DemoSale:
     external_id: str
     shop: int
     amount_fen: int
-    lines: tuple[Mapping[str, Any], ...]
+    receipt: Receipt
     at: datetime
 
 
@@ -70,7 +71,10 @@ def sales(number: int, who: DemoPerson, seed: int, now: datetime) -> list[DemoSa
                 external_id=f"demo-{seed}-{number}-{visit}",
                 shop=dice.randrange(len(SHOPS)),
                 amount_fen=sum(price for _, price in bought),
-                lines=tuple({"name": name, "quantity": 1, "amount_fen": price} for name, price in bought),
+                receipt=Receipt(
+                    tuple(Line(no=no, name=name, amount_fen=price) for no, (name, price) in enumerate(bought, 1)),
+                    {"wechat": sum(price for _, price in bought)},
+                ),
                 at=now - timedelta(days=dice.uniform(0, 120)),
             )
         )

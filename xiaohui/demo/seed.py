@@ -163,7 +163,7 @@ async def _people(numbers: range, seed: int, stores: Sequence[int], now: datetim
             amount_fen=sale.amount_fen,
             occurred_at=sale.at,
             store_id=stores[sale.shop],
-            lines=sale.lines,
+            receipt=sale.receipt,
         )
         for number, person, known in fresh
         for sale in people.sales(number, person, seed, now)
