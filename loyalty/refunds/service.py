@@ -239,9 +239,7 @@ async def _move(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> tu
         if amount:
             batch.append(_taking(new, case.purchase, asset, amount, policy if asset == Asset.POINTS else ClawBack()))
     outcomes = await ledger.post(batch, now=now)
-    await tiers.review_posted(
-        list(zip(batch, outcomes, strict=True)), buyers=[case.purchase.member_id], now=now
-    )
+    await tiers.review_posted(list(zip(batch, outcomes, strict=True)), buyers=[case.purchase.member_id], now=now)
     if batch and isinstance(batch[0], Reverse) and isinstance(outcomes[0], NothingToReverse):
         await _give_anew(new, case, quoted, now)
     taken = {
