@@ -17,9 +17,7 @@ from tests.architecture.sources import PRODUCT, ROOT, sources
 from tests.bot.sides import SIDES
 
 LOCALES: Final = ("zh-CN", "en")
-RECORDED_LATER: Final[dict[str, str]] = {
-    "PointsSpent": "points buy nothing yet; the mall and the draw will record it",
-}
+RECORDED_LATER: Final[dict[str, str]] = {}
 WORDS_ELSEWHERE: Final[dict[str, str]] = {
     "phone_code": "an SMS says what the provider approved; bot/sms/README.md",
 }
