@@ -13,8 +13,7 @@ from loyalty.errors import Conflict, Invalid, NotFound
 from loyalty.money import split
 from loyalty.program.terms import Terms
 from loyalty.purchases import rules as purchases
-from loyalty.purchases.queries import PurchaseView
-from loyalty.purchases.receipt import Line
+from loyalty.purchases.receipt import Line, Receipt
 
 Method = Literal["readjudicate", "proportional"]
 
@@ -35,6 +34,23 @@ class RefundInvalid(Invalid):
     """A value of the refund is out of range; `field` names it."""
 
     code = "refunds.invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """A purchase as it was recorded: its price and receipt, what it earned by which multiplier, what points paid."""
+
+    amount_fen: int
+    receipt: Receipt
+    points: int
+    growth: int
+    multiplier_percent: int = 100
+    points_spent: int = 0
+
+    @property
+    def money_fen(self) -> int:
+        """What was paid in money."""
+        return self.amount_fen - self.receipt.points_fen
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +82,7 @@ class Earlier:
         return (self.lines or {}).get(line, 0)
 
 
-def price_fen(purchase: PurchaseView, returning: Mapping[int, int], earlier: Earlier, method: Method) -> int:
+def price_fen(purchase: Sold, returning: Mapping[int, int], earlier: Earlier, method: Method) -> int:
     """The price of returning so many pieces of these lines.
 
     Raises:
@@ -90,14 +106,14 @@ def price_fen(purchase: PurchaseView, returning: Mapping[int, int], earlier: Ear
     )
 
 
-def _due_fen(lines: Sequence[Line], gone: Mapping[int, int], purchase: PurchaseView) -> int:
+def _due_fen(lines: Sequence[Line], gone: Mapping[int, int], purchase: Sold) -> int:
     """What the pieces that are kept would have cost, with the discounts that they reach."""
     kept = sum(_part(line.before_fen, line.quantity - gone[line.no], line.quantity) for line in lines)
     off = sum(discount.off_fen for discount in purchase.receipt.discounts if kept >= discount.min_spend_fen)
     return max(0, kept - off)
 
 
-def quote(purchase: PurchaseView, amount_fen: int, earlier: Earlier, *, method: Method, terms: Terms) -> Quote:
+def quote(purchase: Sold, amount_fen: int, earlier: Earlier, *, method: Method, terms: Terms) -> Quote:
     """What returning goods of this price comes to; `terms` are those the purchase was judged by."""
     after = earlier.amount_fen + amount_fen
     whole = purchase.amount_fen
@@ -112,9 +128,7 @@ def quote(purchase: PurchaseView, amount_fen: int, earlier: Earlier, *, method: 
     )
 
 
-def _earned_back(
-    purchase: PurchaseView, after_fen: int, earlier: Earlier, method: Method, terms: Terms
-) -> tuple[int, int]:
+def _earned_back(purchase: Sold, after_fen: int, earlier: Earlier, method: Method, terms: Terms) -> tuple[int, int]:
     """How much of points and growth is to be taken back in all, once so much has been returned."""
     whole = purchase.amount_fen
     if method == "proportional" or after_fen == whole:

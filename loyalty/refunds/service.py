@@ -37,7 +37,7 @@ from loyalty.purchases.service import CLOCK_SKEW_MAX, EXTERNAL_ID_LENGTH_MAX, SO
 from loyalty.purchases.tendering import tender_key
 from loyalty.refunds import rules
 from loyalty.refunds.queries import COLUMNS, RefundView, refunds_of, together, view_of
-from loyalty.refunds.rules import Earlier, Method, Quote
+from loyalty.refunds.rules import Earlier, Method, Quote, Sold
 from loyalty.refunds.rules import RefundInvalid as RefundInvalid
 from loyalty.spine import service as spine
 from loyalty.tiers import queries as tiers_read
@@ -107,15 +107,20 @@ class _Case:
     terms: Terms
     judged_by: Terms
 
+    @property
+    def sold(self) -> Sold:
+        view = self.purchase
+        return Sold(view.amount_fen, view.receipt, view.points, view.growth, view.multiplier_percent, view.points_spent)
+
     def quote(self, new: NewRefund, method: Method) -> Quote:
         priced = new.amount_fen
         if new.lines or priced is None:
-            counted = rules.price_fen(self.purchase, new.lines, self.earlier, method)
+            counted = rules.price_fen(self.sold, new.lines, self.earlier, method)
             priced = counted if priced is None else priced
         left = self.purchase.amount_fen - self.earlier.amount_fen
         if priced > left:
             raise RefundTooLarge(left_fen=left)
-        return rules.quote(self.purchase, priced, self.earlier, method=method, terms=self.judged_by)
+        return rules.quote(self.sold, priced, self.earlier, method=method, terms=self.judged_by)
 
 
 async def preview(new: NewRefund, *, principal: Principal, now: datetime) -> list[Quote]:

@@ -1,49 +1,22 @@
 """What goes back of a purchase: hand-computed returns, by either method, and sums that are exact in any order."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.program.terms import Terms
-from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.receipt import Discount, Line, Receipt, apportioned
 from loyalty.refunds import rules
-from loyalty.refunds.rules import Earlier, LineReturned, LineUnknown, Method, Quote
+from loyalty.refunds.rules import Earlier, LineReturned, LineUnknown, Method, Quote, Sold
 
-NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TERMS = Terms()
 BARE = Receipt()
 
 
-def purchase(amount_fen: int, *, receipt: Receipt = BARE, points_spent: int = 0, **more: Any) -> PurchaseView:
-    document = receipt.document()
-    money = amount_fen - receipt.points_fen
-    given: dict[str, Any] = {
-        "id": 1,
-        "member_id": 1,
-        "source": "till",
-        "external_id": "o",
-        "store_id": None,
-        "staff_id": None,
-        "amount_fen": amount_fen,
-        "refunded_fen": 0,
-        "currency": "CNY",
-        "lines": document["lines"],
-        "tenders": document["tenders"],
-        "discounts": document["discounts"],
-        "points": money // 100,
-        "growth": money // 100,
-        "multiplier_percent": 100,
-        "points_spent": points_spent,
-        "points_returned": 0,
-        "terms_version": 0,
-        "occurred_at": NOW,
-        "recorded_at": NOW,
-    }
-    return PurchaseView(**{**given, **more})
+def purchase(amount_fen: int, *, receipt: Receipt = BARE, points_spent: int = 0) -> Sold:
+    """A purchase that earned one point and one growth per yuan paid."""
+    earned = (amount_fen - receipt.points_fen) // 100
+    return Sold(amount_fen, receipt, earned, earned, points_spent=points_spent)
 
 
 def after(earlier: Earlier, quote: Quote, lines: dict[int, int] | None = None) -> Earlier:
