@@ -239,4 +239,6 @@ EVENTS: Final[dict[str, type[Event]]] = {
 """The literal registry: stored events are read back through it by name."""
 
 # What somebody waits for; an event outside this set is history only and costs no queue row.
-SUBSCRIBED: Final = frozenset({"member.registered", "member.merged", "approval.requested", "approval.decided"})
+SUBSCRIBED: Final = frozenset(
+    {"member.registered", "member.merged", "approval.requested", "approval.decided", "tier.lowered"}
+)

@@ -10,7 +10,9 @@ from loyalty.outbox import service as outbox
 from loyalty.outbox.service import Notice
 from loyalty.spine.relaying import Recorded
 from loyalty.staff import queries as staff
+from loyalty.tiers import ending
 from loyalty.tiers import service as tiers
+from loyalty.tiers.ending import Lowered
 
 Subscriber = Callable[[Sequence[Recorded], datetime], Awaitable[None]]
 
@@ -87,10 +89,21 @@ async def enrol_birthdays(events: Sequence[Recorded], now: datetime) -> None:
     await journeys.enrol_birthdays(now=now, member_ids=[event.member_id for event in events if event.member_id])
 
 
+async def end_points_of_tiers(events: Sequence[Recorded], now: datetime) -> None:
+    """A review lowered members: kinds of points that end with a tier are over."""
+    lowered = [
+        Lowered(event.id, event.member_id, event.data["ladder"], event.data["old"], event.at)
+        for event in events
+        if event.member_id is not None and event.data["reason"] == "review"
+    ]
+    await ending.end_points(lowered, now=now)
+
+
 SUBSCRIBERS: Final[Mapping[str, tuple[Subscriber, ...]]] = {
     "member.registered": (enrol_birthdays,),
     "member.merged": (review_tiers, tell_of_merge),
     "approval.requested": (ask_deciders,),
     "approval.decided": (tell_asker,),
+    "tier.lowered": (end_points_of_tiers,),
 }
 """The literal table; `loyalty.events.SUBSCRIBED` holds the same names."""

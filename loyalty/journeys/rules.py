@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from loyalty.journeys.moves import Node
+from loyalty.journeys.nodes.grant_coupon import GrantCoupon
 from loyalty.journeys.nodes.grant_points import GrantPoints
 from loyalty.journeys.nodes.send import Send
 from loyalty.journeys.nodes.wait_until_hour import WaitUntilHour
@@ -36,9 +37,14 @@ JOURNEYS: Final[Mapping[str, Journey]] = {
         {
             "morning": WaitUntilHour(lambda terms: terms.birthday.send_at_hour),
             "gift": GrantPoints(
-                points=lambda terms: terms.birthday.points,
+                points=lambda terms, benefits: (
+                    terms.birthday.points if benefits.birthday_points is None else benefits.birthday_points
+                ),
                 key=lambda run: f"birthday:{run.data['year']}",
                 kind="birthday",
+            ),
+            "coupon": GrantCoupon(
+                template=lambda benefits: benefits.birthday_coupon, key=lambda run: f"birthday:{run.data['year']}"
             ),
             # The receipt of a benefit of membership rather than an advertisement, but one that can wait.
             "greeting": Send("birthday", "service_notice", "transaction", within=timedelta(days=2)),

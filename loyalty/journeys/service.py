@@ -8,10 +8,12 @@ from typing import Any, Final
 import orjson
 
 from loyalty import bell, clock, db
+from loyalty.coupon_templates import queries as templates
+from loyalty.coupons import service as coupons
 from loyalty.errors import ensure
 from loyalty.events import PointsAccrued
 from loyalty.journeys import rules
-from loyalty.journeys.moves import Moment, Move, Run
+from loyalty.journeys.moves import CouponGift, Moment, Move, Run
 from loyalty.journeys.rules import BIRTHDAY, JOURNEYS
 from loyalty.ledger import service as ledger
 from loyalty.ledger.operations import Grant
@@ -19,6 +21,7 @@ from loyalty.ledger.outcomes import Posted
 from loyalty.outbox import service as outbox
 from loyalty.program import queries as program
 from loyalty.spine import service as spine
+from loyalty.tiers import queries as tiers
 
 TRIES_MAX: Final = 8
 PAUSE: Final = timedelta(seconds=5)
@@ -120,9 +123,12 @@ async def _advanced(runs: Sequence[Run], now: datetime) -> Exception | None:
 
 
 async def _advance(runs: Sequence[Run], now: datetime) -> None:
-    moment = Moment(now, (await program.in_force(now)).terms)
+    terms = (await program.in_force(now)).terms
+    given = await tiers.benefits_at([(run.member_id, now) for run in runs], now=now)
+    moment = Moment(now, terms, {member_id: benefits for (member_id, _), benefits in given.items()})
     walked = [_walk(run, moment) for run in runs]
     await _give([grant for _, move in walked for grant in move.grants], now)
+    await _give_coupons([gift for _, move in walked for gift in move.coupons], now)
     await outbox.queue(*(notice for _, move in walked for notice in move.notices), now=now)
     await _save([(run, move.wait_until) for run, move in walked], now)
 
@@ -131,19 +137,23 @@ def _walk(run: Run, moment: Moment) -> tuple[Run, Move]:
     """Where the run comes to, with everything that happens on the way; it ends at node ``""``."""
     grants: list[Any] = []
     notices: list[Any] = []
+    gifts: list[CouponGift] = []
     for _ in range(HOPS_MAX):
         journey = JOURNEYS[run.journey]
         move = journey.nodes[run.node].decide(run, moment)
         grants += move.grants
         notices += move.notices
+        gifts += move.coupons
         run = replace(run, data={**run.data, **move.data})
         if move.wait_until is not None:
-            return run, Move(wait_until=move.wait_until, grants=tuple(grants), notices=tuple(notices))
+            return run, Move(
+                wait_until=move.wait_until, grants=tuple(grants), notices=tuple(notices), coupons=tuple(gifts)
+            )
         onward = journey.after(run.node)
         if onward is None:
-            return replace(run, node=""), Move(grants=tuple(grants), notices=tuple(notices))
+            return replace(run, node=""), Move(grants=tuple(grants), notices=tuple(notices), coupons=tuple(gifts))
         run = replace(run, node=onward)
-    return run, Move(wait_until=moment.now, grants=tuple(grants), notices=tuple(notices))
+    return run, Move(wait_until=moment.now, grants=tuple(grants), notices=tuple(notices), coupons=tuple(gifts))
 
 
 async def _give(grants: Sequence[Grant], now: datetime) -> None:
@@ -158,6 +168,18 @@ async def _give(grants: Sequence[Grant], now: datetime) -> None:
                 )
             )
     await spine.record(*events, now=now)
+
+
+async def _give_coupons(gifts: Sequence[CouponGift], now: datetime) -> None:
+    """What a sold-out or withdrawn template cannot give is not given; the rest of the journey goes on."""
+    ids = {code: await templates.by_code(code) for code in {gift.template for gift in gifts}}
+    requests = [
+        coupons.ClaimRequest(member_id=gift.member_id, template_id=template.id, key=gift.key, origin="journey")
+        for gift in gifts
+        if (template := ids[gift.template]) is not None
+    ]
+    if requests:
+        await coupons.claim(requests, now=now)
 
 
 async def _save(walked: Sequence[tuple[Run, datetime | None]], now: datetime) -> None:

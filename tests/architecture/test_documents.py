@@ -23,6 +23,7 @@ PAIRS: Final = (
     ("README.md", "README.zh-CN.md"),
     ("docs/members.md", "docs/members.zh-CN.md"),
     ("docs/clerks.md", "docs/clerks.zh-CN.md"),
+    ("docs/tiers.md", "docs/tiers.zh-CN.md"),
 )
 
 

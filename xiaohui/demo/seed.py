@@ -23,7 +23,7 @@ from loyalty.purchases import service as purchases
 from loyalty.purchases.service import NewPurchase
 from loyalty.staff import queries as staff_queries
 from loyalty.staff import service as staff
-from xiaohui.demo import draw, people
+from xiaohui.demo import draw, people, tiers
 from xiaohui.demo.people import DemoPerson
 
 DEMO: Final = SystemPrincipal(name="demo")
@@ -81,6 +81,7 @@ async def _programme(now: datetime) -> None:
     if (await program.in_force(now)).version == 0:
         await publication.publish(Terms(), by="demo", effective_from=now - timedelta(days=365), now=now)
         program.forget()
+    await tiers.publish(principal=DEMO, now=now)
 
 
 async def _shops(corp_id: str, now: datetime) -> list[int]:
@@ -155,6 +156,7 @@ async def _people(numbers: range, seed: int, stores: Sequence[int], now: datetim
     fresh = [(number, person, known) for number, person, known in zip(numbers, who, found, strict=True) if known.is_new]
     for _, person, known in fresh:
         await _register(person, known, now)
+    await tiers.grow_long_ago([known.member_id for number, _, known in fresh if number < tiers.BEFORE_REVIEW], now=now)
     sales = [
         NewPurchase(
             source="demo",

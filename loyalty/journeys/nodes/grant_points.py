@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from loyalty.journeys.moves import Moment, Move, Run
+from loyalty.ladders.rules import Benefits
 from loyalty.ledger.operations import Asset, Grant
 from loyalty.program import validity
 from loyalty.program.terms import Terms
@@ -11,15 +12,15 @@ from loyalty.program.terms import Terms
 
 @dataclass(frozen=True, slots=True)
 class GrantPoints:
-    """`points` reads the amount from the terms; `key` names the gift within the member's ledger."""
+    """`points` reads the amount from the terms and the member's benefits; `key` names the gift within their ledger."""
 
-    points: Callable[[Terms], int]
+    points: Callable[[Terms, Benefits], int]
     key: Callable[[Run], str]
     kind: str
 
     def decide(self, run: Run, moment: Moment) -> Move:
         """Give and go on; nothing to give is no gift."""
-        points = self.points(moment.terms)
+        points = self.points(moment.terms, moment.benefits_of(run.member_id))
         if not points:
             return Move(data={"points": 0})
         lasts = validity.of_points(moment.terms, moment.now)
