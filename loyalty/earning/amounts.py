@@ -11,6 +11,7 @@ from loyalty.conditions.rules import Context, Setting, of_line
 from loyalty.earning.documents import (
     PERCENT,
     Amount,
+    BirthdayGift,
     Fixed,
     Multiplier,
     Nothing,
@@ -23,7 +24,8 @@ from loyalty.earning.facts import Fact
 from loyalty.program.earning import Rounding
 
 MULTIPLIER: Final = "member.multiplier_percent"
-"""What a context holds of the member's tiers beside the vocabulary: by how much purchases earn more."""
+BIRTHDAY_POINTS: Final = "member.birthday_points"
+"""What a context holds of the benefits of the member's tiers, beside the vocabulary."""
 _HALF: Final = Fraction(1, 2)
 
 
@@ -94,6 +96,9 @@ def wanted(amount: Amount, occasion: Occasion, multiplied: Mapping[str, Given]) 
             streak = occasion.context.values.get("check_in.streak")
             bonus = amount.bonuses.get(streak, 0) if isinstance(streak, int) else 0
             return Given(occasion.nothing.lines, Fraction(amount.points + bonus))
+        case BirthdayGift():
+            own = occasion.context.values.get(BIRTHDAY_POINTS)
+            return Given(occasion.nothing.lines, Fraction(own if isinstance(own, int) else amount.points))
         case Multiplier():
             return _basis(amount, occasion, multiplied).times(Fraction(amount.percent - PERCENT, PERCENT))
         case TierMultiplier():

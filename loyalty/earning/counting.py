@@ -11,6 +11,7 @@ from loyalty.program.earning import Cap, EarningTerms, Period
 
 LIFETIME: Final = "lifetime"
 TRANSACTION: Final = "cap:transaction"
+CARRY: Final = "carry:"
 CARRY_UNIT: Final = 10**9
 _ADVERBS: Final[Mapping[Period, str]] = {
     "day": "daily",
@@ -143,7 +144,37 @@ def keys_of(rule: Rule, terms: EarningTerms, day: date) -> frozenset[CounterKey]
 
 def carry_key(asset: str) -> CounterKey:
     """The counter of the fraction that was not rounded to a unit yet, in billionths."""
-    return f"carry:{asset}", LIFETIME
+    return f"{CARRY}{asset}", LIFETIME
+
+
+@dataclass(frozen=True, slots=True)
+class Mosts:
+    """How far a counter may go: units, and times; None where nothing holds it."""
+
+    amount: int | None = None
+    times: int | None = None
+
+
+def mosts_of(rule: Rule, terms: EarningTerms, day: date) -> dict[CounterKey, Mosts]:
+    """How far each counter of a rule may go on a day."""
+    found: dict[CounterKey, Mosts] = {}
+    for cap in rule.caps:
+        _lower(found, (_own(rule), label(cap.per, day)), Mosts(amount=cap.amount))
+    for limit in rule.limits:
+        _lower(found, (_own(rule), label(limit.per, day)), Mosts(times=limit.times))
+    for shared in terms.caps:
+        if shared.asset == rule.asset:
+            _lower(found, (_shared(rule.asset), label(shared.per, day)), Mosts(amount=shared.amount))
+    return found
+
+
+def _lower(found: dict[CounterKey, Mosts], key: CounterKey, more: Mosts) -> None:
+    known = found.get(key, Mosts())
+    found[key] = Mosts(_least(known.amount, more.amount), _least(known.times, more.times))
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 def closed(rule: Rule, day: date, tally: Tally) -> str | None:
@@ -172,7 +203,7 @@ def trim(rule: Rule, wanted: int, terms: EarningTerms, day: date, tally: Tally) 
     left = by_rule = _budgeted(rule, left, tally, withheld)
     shared = [cap for cap in terms.caps if cap.asset == rule.asset]
     left = _capped(left, _shared(rule.asset), shared, day, tally, withheld, Scope.PROGRAMME)
-    counted = {key for key in keys_of(rule, terms, day) if not key[0].startswith("carry:")}
+    counted = {key for key in keys_of(rule, terms, day) if not key[0].startswith(CARRY)}
     return Trimmed(left, by_rule, tuple(withheld), tuple(sorted(counted)) if left else ())
 
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 
 from loyalty.conditions.nodes import Condition
 from loyalty.conditions.vocabulary import CHECK_IN, EVENT, LINE, MEMBER, PURCHASE
+from loyalty.expiry import Expiry, MonthDay
 from loyalty.program.earning import AssetName, Cap, Period, Units
 
 POINTS_TENDER: Final = "points"
@@ -85,13 +86,46 @@ class Streak(_Part):
     bonuses: Annotated[dict[Annotated[int, Field(ge=2, le=366)], Units], Field(max_length=50)] = {}
 
 
+class BirthdayGift(_Part):
+    """`points`, or those that the member's tier has for birthdays."""
+
+    kind: Literal["birthday_gift"] = "birthday_gift"
+    points: Annotated[int, Field(ge=0, le=10**9)]
+
+
 class Nothing(_Part):
     """Gives nothing: switches a built-in rule off."""
 
     kind: Literal["nothing"] = "nothing"
 
 
-Amount: TypeAlias = PerYuan | PerLine | Fixed | Multiplier | TierMultiplier | Streak | Nothing
+Amount: TypeAlias = PerYuan | PerLine | Fixed | Multiplier | TierMultiplier | Streak | BirthdayGift | Nothing
+
+
+class AfterDays(_Part):
+    """Usable when so many days of the programme's calendar have passed: T+7 of the 5th is the 12th, 00:00."""
+
+    kind: Literal["days"] = "days"
+    days: Annotated[int, Field(ge=1, le=366)]
+
+
+class OnEvent(_Part):
+    """Usable when `event` is told of it (a delivery, the end of a return window), cancelled after so many days
+    without it."""
+
+    kind: Literal["event"] = "event"
+    event: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,39}$")]
+    cancel_after_days: Annotated[int, Field(ge=1, le=366)] | None = None
+
+
+class OnDays(_Part):
+    """Usable on the next of these days of the year."""
+
+    kind: Literal["dates"] = "dates"
+    days: Annotated[tuple[MonthDay, ...], Field(min_length=1, max_length=20)]
+
+
+Waiting = Annotated[AfterDays | OnEvent | OnDays, Field(discriminator="kind")]
 
 
 class Limit(_Part):
@@ -123,8 +157,9 @@ class Rule(_Part):
     Rules are looked at by `order`, then by code. `multipliable` rules give what multipliers multiply (None: those that
     count money or lines, and check-ins). An `exclusive` rule does not meet other promotions: it fires alone or, when
     another fired before it, not at all; what is multipliable and the multiplier of the tier are no promotions.
-    `per_transaction` refuses in full what the rule would give above it at once. The rule counts for what happens from
-    `effective_from` (None: its publication) until `effective_until`.
+    `per_transaction` refuses in full what the rule would give above it at once. `pending` units are not usable yet,
+    `expiry` ends them by another rule than the programme's. The rule counts for what happens from `effective_from`
+    (None: its publication) until `effective_until`.
     """
 
     code: Code
@@ -142,6 +177,8 @@ class Rule(_Part):
     cooldown_hours: Annotated[int, Field(ge=1, le=24 * 3660)] | None = None
     per_transaction: Units | None = None
     budget: Budget | None = None
+    pending: Waiting | None = None
+    expiry: Expiry | None = None
     effective_from: AwareDatetime | None = None
     effective_until: AwareDatetime | None = None
 
@@ -189,12 +226,8 @@ def line_scopes() -> frozenset[str]:
 
 
 def document_of(rule: Rule) -> dict[str, Any]:
-    """The rule as its JSON document, without what is left at its default."""
-    return rule.model_dump(mode="json", exclude_defaults=True) | {"amount": _amount(rule.amount)}
-
-
-def _amount(amount: Amount) -> dict[str, Any]:
-    return {"kind": amount.kind} | amount.model_dump(mode="json", exclude_defaults=True)
+    """The rule as its JSON document, without what it does not say."""
+    return rule.model_dump(mode="json", exclude_none=True)
 
 
 def fingerprint(document: Mapping[str, Any]) -> str:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from loyalty.conditions.rules import Value, Values
+from loyalty.conditions.vocabulary import Kind, find, named
+from loyalty.ledger.operations import Pending
 from loyalty.money import split
 
 
@@ -38,7 +40,8 @@ class Fact:
 
     `amount_fen` is the price of what was bought, voided lines left out; `tenders` is what it was paid with, by kind
     (``{"points": 2000, "cash": 8000}``); without any it was paid in money. `values` are what conditions know beside:
-    the streak of a check-in, what an event carried. `kind` and `reason` go into the ledger's entries.
+    the streak of a check-in, what an event carried. `kind` and `reason` go into the ledger's entries; `pending` is how
+    what is earned waits, unless a rule says otherwise. `store` and `city` follow from `store_id`.
     """
 
     trigger: str
@@ -48,12 +51,14 @@ class Fact:
     amount_fen: int = 0
     tenders: Mapping[str, int] = field(default_factory=dict)
     lines: Sequence[FactLine] = ()
+    store_id: int | None = None
     store: str | None = None
     city: str | None = None
     channel: str | None = None
     values: Values = field(default_factory=dict)
     kind: str = "earning"
     reason: Mapping[str, Any] = field(default_factory=dict)
+    pending: Pending | None = None
 
     def live_lines(self) -> list[FactLine]:
         """The lines that were bought."""
@@ -71,6 +76,77 @@ class Fact:
         """`fen` shared out over the live lines by their prices; a purchase without lines is one line."""
         weights = [max(0, line.amount_fen) for line in self.live_lines()]
         return split(fen, weights if any(weights) else [1] * len(weights)) if weights else [fen]
+
+
+def document_of(fact: Fact) -> dict[str, Any]:
+    """What the fact itself says, as it is stored with the judgement."""
+    return {
+        "amount_fen": fact.amount_fen,
+        "tenders": dict(fact.tenders),
+        "lines": [_line_document(line) for line in fact.lines],
+        "store_id": fact.store_id,
+        "store": fact.store,
+        "city": fact.city,
+        "channel": fact.channel,
+        "values": stored(fact.values),
+        "kind": fact.kind,
+        "reason": dict(fact.reason),
+    }
+
+
+def _line_document(line: FactLine) -> dict[str, Any]:
+    return {
+        "amount_fen": line.amount_fen,
+        "sku": line.sku,
+        "category": line.category,
+        "quantity": line.quantity,
+        "tags": sorted(line.tags),
+        "voided": line.voided,
+    }
+
+
+def read(document: Mapping[str, Any], *, trigger: str, key: str, member_id: int, occurred_at: datetime) -> Fact:
+    """The fact that `document_of` stored."""
+    return Fact(
+        trigger=trigger,
+        key=key,
+        member_id=member_id,
+        occurred_at=occurred_at,
+        amount_fen=document["amount_fen"],
+        tenders=document["tenders"],
+        lines=tuple(FactLine(**{**line, "tags": frozenset(line["tags"])}) for line in document["lines"]),
+        store_id=document["store_id"],
+        store=document["store"],
+        city=document["city"],
+        channel=document["channel"],
+        values=restored(document["values"]),
+        kind=document["kind"],
+        reason=document["reason"],
+    )
+
+
+def stored(values: Values) -> dict[str, Any]:
+    """Values as JSON."""
+    return {key: _plain(value) for key, value in values.items()}
+
+
+def _plain(value: Value) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def restored(values: Mapping[str, Any]) -> dict[str, Value]:
+    """What `stored` made into JSON."""
+    return {key: _typed(key, value) for key, value in values.items()}
+
+
+def _typed(key: str, value: Any) -> Value:
+    if isinstance(value, list):
+        return frozenset(value)
+    entry = find(named(key)[0])
+    is_day = entry is not None and entry.kind is Kind.DAY and value is not None
+    return date.fromisoformat(value) if is_day else value
 
 
 def purchase_values(fact: Fact, paid_fen: int) -> dict[str, Value]:

@@ -17,7 +17,7 @@ from loyalty.conditions.nodes import Node
 from loyalty.conditions.rules import Context, Setting, Values, judge, needed, of_line
 from loyalty.conditions.vocabulary import PURCHASE
 from loyalty.earning import amounts, counting
-from loyalty.earning.amounts import MULTIPLIER, Given, Occasion, Rounder
+from loyalty.earning.amounts import BIRTHDAY_POINTS, MULTIPLIER, Given, Occasion, Rounder
 from loyalty.earning.counting import (
     CARRY_UNIT,
     TRANSACTION,
@@ -29,7 +29,16 @@ from loyalty.earning.counting import (
     Used,
     Withheld,
 )
-from loyalty.earning.documents import POINTS_TENDER, Amount, Multiplier, PerLine, PerYuan, Rule, TierMultiplier
+from loyalty.earning.documents import (
+    POINTS_TENDER,
+    Amount,
+    BirthdayGift,
+    Multiplier,
+    PerLine,
+    PerYuan,
+    Rule,
+    TierMultiplier,
+)
 from loyalty.earning.facts import Fact, purchase_values
 from loyalty.money import split
 from loyalty.program.earning import EarningTerms
@@ -320,7 +329,9 @@ def _keys(rule: Rule) -> frozenset[str]:
     amount = rule.amount
     where = amount.where if isinstance(amount, PerYuan | PerLine | Multiplier) else None
     own: frozenset[str] = frozenset()
-    if isinstance(amount, TierMultiplier):
+    if isinstance(amount, BirthdayGift):
+        own = frozenset({BIRTHDAY_POINTS})
+    elif isinstance(amount, TierMultiplier):
         own = frozenset({MULTIPLIER if amount.percents is None else "member.tier"})
     return own | _of(rule.condition) | _of(where)
 

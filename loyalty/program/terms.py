@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from loyalty.expiry import Expiry
+from loyalty.program.earning import EarningTerms
 
 Amount = Annotated[int, Field(ge=0, le=10**9)]
 Words = dict[str, str]
@@ -144,6 +145,7 @@ class Terms(_Part):
     redemption: RedemptionTerms = RedemptionTerms()
     refunds: RefundTerms = RefundTerms()
     growth: GrowthTerms = GrowthTerms()
+    earning: EarningTerms = EarningTerms()
     check_in: CheckInTerms = CheckInTerms()
     staff: StaffLimits = StaffLimits()
     reminders: ReminderTerms = ReminderTerms()
