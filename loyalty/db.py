@@ -34,6 +34,7 @@ MODEL_MODULES: Final = (
     "loyalty.datarights.models",
     "loyalty.dialogues.models",
     "loyalty.draws.models",
+    "loyalty.earning.models",
     "loyalty.identity.models",
     "loyalty.inbox.models",
     "loyalty.journeys.models",

@@ -17,6 +17,7 @@ from hypothesis import settings
 from redis.asyncio import Redis
 
 from loyalty import clock, db, schema, vault
+from loyalty.earning import queries as earning
 from loyalty.ladders import queries as ladders
 from loyalty.program import queries as program
 
@@ -116,6 +117,7 @@ async def database(_connected: None) -> AsyncIterator[None]:
     await db.retried(lambda: db.execute(EMPTY_ALL))
     program.forget()
     ladders.forget()
+    earning.forget()
     yield
     clock.shift(clock.offset() * 0)
 

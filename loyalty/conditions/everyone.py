@@ -37,7 +37,8 @@ from loyalty.conditions.vocabulary import LINE, MEMBER, Kind, find
 from loyalty.errors import unreachable
 
 _OPERATORS: Final[dict[Comparison, str]] = {"eq": "=", "ne": "<>", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_PLACE: Final = re.compile(r"\{(?P<what>zone|today|since:(?P<moment>[\w.]+))\}")
+_PLACE: Final = re.compile(r"\{(?P<what>zone|today|ladders?|lowest|since:(?P<moment>[\w.]+))\}")
+_MAIN: Final = "main"
 _LIKE_SPECIAL: Final = re.compile(r"([\\%_])")
 
 
@@ -94,7 +95,15 @@ class Everyone:
         def filled(place: re.Match[str]) -> str:
             if place["moment"]:
                 return "" if within_days is None else f" AND {place['moment']} > {self._ago(within_days)}"
-            return self.zone if place["what"] == "zone" else self.today
+            match place["what"]:
+                case "zone":
+                    return self.zone
+                case "today":
+                    return self.today
+                case "ladders":
+                    return self._ladders()
+                case what:
+                    return self._ladder(name, what)
 
         return _PLACE.sub(filled, entry.sql)
 
@@ -114,6 +123,17 @@ class Everyone:
     def today(self) -> str:
         """The calendar day of the instant."""
         return f"{self.local}::date"
+
+    def _ladder(self, name: str, what: str) -> str:
+        last = name.rpartition(".")[2]
+        ladder = _MAIN if name == "member.tier" else last
+        steps = self.setting.ladders.get(ladder, ())
+        return self.arguments.add(ladder if what == "ladder" else next(iter(steps), None), "::text")
+
+    def _ladders(self) -> str:
+        known = {code: steps[0] for code, steps in self.setting.ladders.items() if steps}
+        codes, lowest = self.arguments.add(list(known), "::text[]"), self.arguments.add(list(known.values()), "::text[]")
+        return f"unnest({codes}, {lowest})"
 
     def _ago(self, days: int) -> str:
         return f"asked.at - {self.arguments.add(days * 24, '::int')} * interval '1 hour'"

@@ -215,7 +215,11 @@ def _at_plain_paths(value: object, handler: ValidatorFunctionWrapHandler) -> obj
         return handler(value)
     except ValidationError as broken:
         lines = [
-            InitErrorDetails(type=error["type"], loc=error["loc"][1:], input=error["input"], ctx=error.get("ctx", {}))
+            InitErrorDetails(
+                type=PydanticCustomError(error["type"], error["msg"]),
+                loc=error["loc"][1:],
+                input=error["input"],
+            )
             for error in broken.errors(include_url=False)
         ]
         raise ValidationError.from_exception_data(broken.title, lines) from None

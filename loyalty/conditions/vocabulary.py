@@ -33,9 +33,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One field. `sql` reads it for member `m` at the instant `asked.at`; `{today}` is that day in the programme's
-    zone, `{since}` the condition of a window on `{moment}` (only for fields that are `windowed`). A `name` that
-    ends with ``*`` stands for any name; `values` closes the choice."""
+    """One field. `sql` reads it for member `m` at the instant `asked.at`: `{zone}` is the programme's, `{today}` the
+    day there, `{since:…}` the condition of a window on a column (of fields that are `windowed`), `{ladder}` the ladder
+    that the name ends with, `{lowest}` its lowest tier. A `name` that ends with ``*`` stands for any; `values` closes
+    the choice."""
 
     name: str
     kind: Kind
@@ -49,15 +50,23 @@ class Entry:
         return self.name.partition(".")[0]
 
 
-_TIER: Final = (
-    "(SELECT held.tier FROM tier_interval held WHERE held.member_id = m.id AND held.starts_at <= asked.at"
-    " AND (held.ends_at IS NULL OR held.ends_at > asked.at) ORDER BY held.id DESC LIMIT 1)"
+_HELD: Final = (
+    "FROM tier_interval held WHERE held.member_id = m.id AND held.starts_at <= asked.at"
+    " AND (held.ends_at IS NULL OR held.ends_at > asked.at) AND held.ladder ="
 )
+_TIER: Final = f"coalesce((SELECT held.tier {_HELD} {{ladder}} LIMIT 1), {{lowest}})"
 _PURCHASES: Final = "FROM purchase p WHERE p.member_id = m.id AND p.occurred_at < asked.at"
 _SINCE_PURCHASE: Final = "{since:p.occurred_at}"
 
 ENTRIES: Final = (
     Entry("member.tier", Kind.TIER, _TIER),
+    Entry("member.tier.*", Kind.TIER, _TIER),
+    Entry(
+        "member.tiers",
+        Kind.TEXTS,
+        f"(SELECT array_agg(coalesce((SELECT held.tier::text {_HELD} ladder.code LIMIT 1), ladder.lowest))"
+        " FROM {ladders} AS ladder(code, lowest))",
+    ),
     Entry("member.registered", Kind.FLAG, "coalesce(m.registered_at <= asked.at, false)"),
     Entry("member.minor", Kind.FLAG, "m.is_minor"),
     Entry("member.referred", Kind.FLAG, "m.referrer_id IS NOT NULL"),

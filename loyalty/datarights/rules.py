@@ -148,6 +148,15 @@ HOLDINGS: Final = (
         "given_by_staff",
         ("points", "reason", "status", "day"),
     ),
+    Holding("earning_fact", Erasure.KEEP, "what was counted for which award; the awards say what came of it"),
+    Holding(
+        "earning_award",
+        Erasure.KEEP,
+        "by which rule points were given",
+        "awards",
+        ("rule", "version", "asset", "amount", "wanted", "returned", "withheld"),
+    ),
+    Holding("earning_counter", Erasure.DELETE, "how much of a limit was used"),
     Holding(
         "approval", Erasure.KEEP, "who decided about value", "approvals", ("kind", "amount", "status", "created_at")
     ),

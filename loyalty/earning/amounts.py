@@ -1,6 +1,6 @@
 """What a rule gives before any limit: exact fractions per line, rounded once in the end. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -155,39 +155,33 @@ def _basis(amount: Multiplier | TierMultiplier, occasion: Occasion, multiplied: 
 
 class Rounder:
     """Rounds what several rules give one after another, so that all of it together is rounded once: each gets the
-    difference that it made. `fraction` of the order before is in front when fractions are carried."""
+    difference that it made. `fraction` of orders before is in front when fractions are carried."""
 
     def __init__(self, rounding: Rounding, lines: int, fraction: Fraction = Fraction(0)) -> None:
         self._rounding = rounding
-        self._so_far = [Fraction(0)] * lines
-        self._whole = fraction
+        self._so_far = Given((Fraction(0),) * lines, fraction)
+        self._units = 0
 
     def would_add(self, given: Given) -> int:
         """The units that `given` makes more."""
-        return self._units(self._after(given)) - self._units((self._so_far, self._whole))
+        return self._rounded(self._so_far.plus(given)) - self._units
 
-    def add(self, given: Given) -> int:
-        """The same, and remember it."""
-        units = self.would_add(given)
-        self._so_far, self._whole = self._after(given)
-        return units
+    def add(self, given: Given) -> None:
+        """Count `given`."""
+        self._so_far = self._so_far.plus(given)
+        self._units = self._rounded(self._so_far)
 
     @property
     def fraction(self) -> Fraction:
-        """What was rounded down."""
-        total = sum(self._so_far, self._whole)
-        return total - floor(total)
+        """What was not rounded to a unit yet."""
+        return self._so_far.total - self._units
 
-    def _after(self, given: Given) -> tuple[list[Fraction], Fraction]:
-        return [a + b for a, b in zip(self._so_far, given.lines, strict=True)], self._whole + given.whole
-
-    def _units(self, state: tuple[Sequence[Fraction], Fraction]) -> int:
-        lines, whole = state
+    def _rounded(self, given: Given) -> int:
         if self._rounding.per == "order":
-            return self._rounded(sum(lines, whole))
-        return sum(self._rounded(part) for part in lines) + self._rounded(whole)
+            return self._whole(given.total)
+        return sum(self._whole(part) for part in given.lines) + self._whole(given.whole)
 
-    def _rounded(self, exact: Fraction) -> int:
+    def _whole(self, exact: Fraction) -> int:
         match self._rounding.mode:
             case "down":
                 return floor(exact)

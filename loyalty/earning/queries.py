@@ -97,9 +97,7 @@ async def in_force(trigger: str, at: datetime, *, now: datetime | None = None) -
     return await ruleset(trigger, at, newest.values(), now=now)
 
 
-async def ruleset(
-    trigger: str, at: datetime, written: Iterable[Versioned], *, now: datetime | None = None
-) -> RuleSet:
+async def ruleset(trigger: str, at: datetime, written: Iterable[Versioned], *, now: datetime | None = None) -> RuleSet:
     """The built-in rules of a trigger at one instant with `written` ones in their place and beside them."""
     known = await program.in_force(at, now=now)
     by_code = {one.code: one for one in builtin.rules(known.terms)} | {one.code: one for one in written}
@@ -109,9 +107,9 @@ async def ruleset(
     }
     return RuleSet(
         rules=tuple(one for _, one in sorted(by_code.items()) if one.rule.trigger == trigger),
-        terms=known.terms.earning,
+        programme=known.terms,
         setting=Setting(known.terms.calendar, steps),
-        terms_version=known.version,
+        version=known.version,
     )
 
 

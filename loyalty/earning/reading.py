@@ -18,6 +18,7 @@ from loyalty.earning.amounts import BIRTHDAY_POINTS, MULTIPLIER
 from loyalty.earning.counting import Count, CounterKey, Used
 from loyalty.earning.facts import Fact
 from loyalty.earning.rules import RuleSet
+from loyalty.ladders.rules import Benefits
 from loyalty.tiers import queries as tiers
 
 _OF_TIERS: Final = frozenset({MULTIPLIER, BIRTHDAY_POINTS})
@@ -94,14 +95,12 @@ async def _members(
     if not keys & _OF_TIERS:
         return values
     benefits = await tiers.benefits_at(moments, now=now)
-    return {
-        moment: {
-            **values.get(moment, {}),
-            MULTIPLIER: benefits[moment].multiplier_percent,
-            BIRTHDAY_POINTS: benefits[moment].birthday_points,
-        }
-        for moment in moments
-    }
+    return {moment: {**values.get(moment, {}), **_of_tiers(benefits[moment], keys)} for moment in moments}
+
+
+def _of_tiers(benefits: Benefits, keys: frozenset[str]) -> Values:
+    given = {MULTIPLIER: benefits.multiplier_percent, BIRTHDAY_POINTS: benefits.birthday_points}
+    return {key: value for key, value in given.items() if key in keys}
 
 
 async def used(batch: Sequence[Case], *, hold: bool) -> dict[int, Used]:

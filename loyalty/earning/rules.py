@@ -42,6 +42,7 @@ from loyalty.earning.documents import (
 from loyalty.earning.facts import Fact, purchase_values
 from loyalty.money import split
 from loyalty.program.earning import EarningTerms
+from loyalty.program.terms import Terms
 
 POINTS: Final = "points"
 _SHARE_UNIT: Final = 10**6
@@ -73,16 +74,23 @@ class Versioned:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """The rules in force for one trigger at one instant, and what holds for all of them."""
+    """The rules in force for one trigger at one instant, and what holds for all of them: version `version` of the
+    terms."""
 
     rules: tuple[Versioned, ...]
-    terms: EarningTerms
+    programme: Terms
     setting: Setting
-    terms_version: int = 0
+    version: int = 0
+
+    @property
+    def terms(self) -> EarningTerms:
+        """What holds over all rules."""
+        return self.programme.earning
 
     def keys(self) -> frozenset[str]:
         """What a context must hold of the member for these rules to be judged."""
-        return frozenset().union(*(_keys(one.rule) for one in self.rules), _of(self.terms.no_points_on))
+        by_tier = {"member.tier"} if self.programme.points.expiry_by_tier else set[str]()
+        return frozenset().union(*(_keys(one.rule) for one in self.rules), _of(self.terms.no_points_on), by_tier)
 
     def counters(self, day: date) -> frozenset[CounterKey]:
         """The counters that they read on a day."""

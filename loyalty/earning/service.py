@@ -7,19 +7,18 @@ counters it reads, writes what was judged, and posts what was earned to the ledg
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from loyalty import db
-from loyalty.earning import documents, reading, validity, writing
+from loyalty.earning import lots, reading, writing
 from loyalty.earning.counting import Scope, Used, Withheld
-from loyalty.earning.documents import Rule
 from loyalty.earning.facts import Fact
 from loyalty.earning.reading import Case
 from loyalty.earning.rules import Award, Evaluation, evaluate
-from loyalty.earning.writing import Judgement, withheld_document
-from loyalty.errors import ensure
+from loyalty.earning.writing import Judgement
+from loyalty.errors import unreachable
 from loyalty.events import PointsAccrued
 from loyalty.ledger import service as ledger
 from loyalty.ledger.operations import Asset, Grant
@@ -31,6 +30,13 @@ _KNOWN: Final = """
 SELECT f.member_id, f.key, a.rule, a.version, a.asset, a.amount, a.wanted, a.withheld, a.details, a.grant_key
 FROM earning_fact f LEFT JOIN earning_award a ON a.fact_id = f.id
 WHERE (f.member_id, f.key) IN (SELECT * FROM unnest($1::bigint[], $2::text[])) ORDER BY a.id
+"""
+
+_JOIN_COUNTERS: Final = """
+INSERT INTO earning_counter AS mine (member_id, code, period, amount, times, last_at)
+SELECT $2, code, period, amount, times, last_at FROM earning_counter WHERE member_id = $1 ORDER BY code, period
+ON CONFLICT (member_id, code, period) DO UPDATE SET amount = mine.amount + excluded.amount,
+    times = mine.times + excluded.times, last_at = greatest(mine.last_at, excluded.last_at)
 """
 
 FactKey = tuple[int, str]
@@ -86,15 +92,19 @@ async def award_and_tell(facts: Sequence[Fact], *, now: datetime) -> list[Earned
     await tiers.review_posted(posted, now=now)
     await spine.record(
         *(
-            PointsAccrued(
-                member_id=grant.member_id, at=now, points=grant.amount, balance=done.balance, key=grant.key
-            )
+            PointsAccrued(member_id=grant.member_id, at=now, points=grant.amount, balance=done.balance, key=grant.key)
             for grant, done in posted
             if grant.asset == Asset.POINTS
         ),
         now=now,
     )
     return earned
+
+
+async def join_counters(source_id: int, target_id: int) -> None:
+    """Count for one member what limits counted for two (a merge): joining accounts brings no second allowance."""
+    await db.execute(_JOIN_COUNTERS, source_id, target_id)
+    await db.execute("DELETE FROM earning_counter WHERE member_id = $1", source_id)
 
 
 async def _known(facts: Sequence[Fact]) -> dict[FactKey, tuple[Award, ...]]:
@@ -127,10 +137,9 @@ def award_of(row: db.Row) -> Award:
 async def _awarded(facts: Sequence[Fact], *, now: datetime) -> dict[FactKey, Earned]:
     cases = await reading.cases(facts, now=now)
     evaluations = _judged(cases, await reading.used(cases, hold=True))
-    granted = [await validity.grants(case, found, now=now) for case, found in zip(cases, evaluations, strict=True)]
+    granted = [lots.granted(case, found, now=now) for case, found in zip(cases, evaluations, strict=True)]
     judged = [
-        Judgement(case, found, given.keys)
-        for case, found, given in zip(cases, evaluations, granted, strict=True)
+        Judgement(case, found, given.keys) for case, found, given in zip(cases, evaluations, granted, strict=True)
     ]
     await writing.write(judged, now=now)
     batch = [grant for given in granted for grant in given.grants]
@@ -149,8 +158,8 @@ def grant_at(grant: Grant) -> FactKey:
 
 
 def _posted(outcome: object) -> Posted:
-    ensure(isinstance(outcome, Posted) and not outcome.replayed, "a fact that was not judged before was not paid")
-    assert isinstance(outcome, Posted)
+    if not isinstance(outcome, Posted) or outcome.replayed:
+        unreachable("a fact that was not judged before was not paid")
     return outcome
 
 

@@ -14,6 +14,8 @@ from loyalty.earning.counting import CounterKey, Mosts, Withheld, carry_key, mos
 from loyalty.earning.reading import Case
 from loyalty.earning.rules import Award, Evaluation
 
+BIRTHDAY: Final = "member.birthday"
+
 # A fact that somebody else judged meanwhile, a counter above its cap or a budget above its total leaves a row out:
 # the count shows it, and all of it is undone.
 _WRITE: Final = """
@@ -82,7 +84,9 @@ async def write(judged: Sequence[Judgement], *, now: datetime) -> None:
     Raises:
         Overtaken: another unit of work judged one of the facts, or used what was still left.
     """
-    rows = [(one, award, key) for one in judged for award, key in zip(one.evaluation.awards, one.grant_keys, strict=True)]
+    rows = [
+        (one, award, key) for one in judged for award, key in zip(one.evaluation.awards, one.grant_keys, strict=True)
+    ]
     counted = _counters(judged)
     spent = _spent(award for _, award, _ in rows)
     inputs = [inputs_of(one) for one in judged]
@@ -113,9 +117,10 @@ def inputs_of(judged: Judgement) -> dict[str, Any]:
     case, evaluation = judged.case, judged.evaluation
     return {
         **facts.document_of(case.fact),
-        "member": facts.stored(case.member),
+        # A birthday is read again from where it can be erased.
+        "member": facts.stored({key: value for key, value in case.member.items() if key != BIRTHDAY}),
         "rules": {one.code: one.version for one in case.ruleset.rules},
-        "terms": case.ruleset.terms_version,
+        "terms": case.ruleset.version,
         "carry": {asset: before for asset, (before, _) in evaluation.carry.items()},
         "closed": [one.rule_code for one in evaluation.unfired if one.reason is not None],
     }

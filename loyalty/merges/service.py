@@ -13,6 +13,7 @@ import orjson
 
 from loyalty import db
 from loyalty.adoptions import service as adoptions
+from loyalty.earning import service as earning
 from loyalty.errors import Conflict, NotFound
 from loyalty.events import MembersMerged
 from loyalty.ledger.moving import move_everything, return_lots
@@ -210,6 +211,7 @@ async def _move_everything(
     moved["check_in"] = [list(row.values()) for row in await db.fetch(_MOVE_CHECK_INS, source_id, target_id)]
     if moved["check_in"]:
         await db.execute(_JOIN_STREAKS, target_id)
+    await earning.join_counters(source_id, target_id)
     await move_everything(source_id, target_id, key=f"merge:{merge_id}:{suffix}", now=now)
     return moved
 

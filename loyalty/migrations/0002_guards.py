@@ -7,7 +7,7 @@ remove the verb's own care to see that the guard does its work.
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "audit_entry", "consent", "draw_record")
+APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "earning_fact", "audit_entry", "consent", "draw_record")
 
 CHECKS = (
     ("ledger_balance", "balance_not_negative", "available >= 0 AND pending >= 0 AND held >= 0 AND arrears >= 0"),
@@ -74,6 +74,16 @@ CHECKS = (
     ("draw_chance", "chances_are_some", "count >= 1"),
     ("draw_win", "win_status_known", "status IN ('given', 'waiting', 'handed_over', 'owed')"),
     ("draw_win", "win_handed_over_once", "(status = 'handed_over') = (handed_over_at IS NOT NULL)"),
+    (
+        "earning_rule",
+        "earning_rule_status_known",
+        "status IN ('draft', 'waiting', 'published', 'refused', 'withdrawn')",
+    ),
+    ("earning_rule", "earning_rule_lasts", "effective_from IS NULL OR effective_until > effective_from"),
+    ("earning_budget", "earning_budget_kept", "used BETWEEN 0 AND total"),
+    ("earning_counter", "earning_counter_not_negative", "amount >= 0 AND times >= 0"),
+    ("earning_award", "earning_award_within_wanted", "amount BETWEEN 0 AND wanted"),
+    ("earning_award", "earning_returned_within_award", "returned BETWEEN 0 AND amount"),
     ("session", "session_belongs_to_one", "(member_id IS NULL) <> (staff_id IS NULL)"),
 )
 
@@ -102,6 +112,7 @@ INDEXES = (
     "CREATE UNIQUE INDEX merged_once ON member_merge (source_id) WHERE undone_at IS NULL",
     "CREATE UNIQUE INDEX coupon_redemption_once ON coupon (redemption_key) WHERE redemption_key IS NOT NULL",
     "CREATE INDEX coupon_expiring ON coupon (expires_at) WHERE status = 'issued'",
+    "CREATE UNIQUE INDEX earning_rule_open_once ON earning_rule (code) WHERE status IN ('draft', 'waiting')",
     "CREATE INDEX outbox_due ON outbox (bulk, due_at) WHERE status = 'queued'",
     "CREATE INDEX outbox_leased ON outbox (lease_until) WHERE status IN ('leased', 'sending')",
     "CREATE INDEX outbox_unreachable ON outbox (member_id) WHERE status = 'queued' AND code = 'unreachable'",

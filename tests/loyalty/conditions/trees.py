@@ -1,6 +1,7 @@
 """Conditions and members for property tests: every kind of node over every field of members."""
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from loyalty.conditions.vocabulary import ENTRIES, MEMBER, Kind
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 LADDER = ("basic", "silver", "gold", "diamond")
-SETTING = Setting(SHANGHAI, {"main": LADDER})
+SETTING = Setting(SHANGHAI, {"main": LADDER, "coffee": ("bean", "cup")})
 NOW = datetime(2026, 11, 21, 4, tzinfo=UTC)
 STORES = ("jingan", "xuhui")
 CHANNELS = ("wechat_oa", "telegram")
@@ -35,9 +36,9 @@ _TEXTS = {
     "member.store": STORES,
     "member.locale": ("zh-CN", "en"),
     "member.tier": (*LADDER, "platinum"),
+    "member.tier.coffee": ("bean", "cup"),
 }
-_WINDOWED = [entry for entry in ENTRIES if entry.windowed]
-_OF_MEMBERS = [entry for entry in ENTRIES if entry.scope == MEMBER]
+_OF_MEMBERS = [replace(entry, name=entry.name.replace("*", "coffee")) for entry in ENTRIES if entry.scope == MEMBER]
 
 
 def _numbers(kind: Kind) -> st.SearchStrategy[int]:
@@ -58,13 +59,14 @@ def _about(entry: Any) -> st.SearchStrategy[dict[str, Any]]:
     known = st.fixed_dictionaries({"op": st.just("known"), **field})
     match entry.kind:
         case Kind.NUMBER | Kind.MONEY:
-            value = _numbers(entry.kind)
+            value: st.SearchStrategy[Any] = _numbers(entry.kind)
         case Kind.DAY:
             value = _days()
         case Kind.FLAG:
             return known | st.fixed_dictionaries({"op": st.sampled_from(["eq", "ne"]), **field, "value": st.booleans()})
         case Kind.TEXTS:
-            values = st.lists(st.sampled_from(STORES), min_size=1, max_size=2)
+            choice = LADDER if entry.name == "member.tiers" else STORES
+            values = st.lists(st.sampled_from(choice), min_size=1, max_size=2)
             return known | st.fixed_dictionaries(
                 {"op": st.sampled_from(["has_any", "has_all"]), **field, "values": values}
             )
@@ -138,6 +140,3 @@ def documents() -> st.SearchStrategy[dict[str, Any]]:
 def conditions() -> st.SearchStrategy[Node]:
     """The same, read."""
     return documents().map(lambda document: parse(document, scopes={MEMBER}))
-
-
-A_DAY = timedelta(days=1)

@@ -10,6 +10,7 @@ from loyalty.earning.documents import Rule
 from loyalty.earning.facts import Fact, FactLine
 from loyalty.earning.rules import Evaluation, RuleSet, Versioned, evaluate
 from loyalty.program.earning import EarningTerms
+from loyalty.program.terms import Terms
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 SETTING = Setting(SHANGHAI, {"main": ("basic", "silver", "gold", "diamond")})
@@ -36,7 +37,7 @@ def rule(code: str = "rule", amount: Any = None, *, version: int = 1, **more: An
 
 def ruleset(*rules: Versioned, **terms: Any) -> RuleSet:
     """These rules under these terms."""
-    return RuleSet(rules, EarningTerms.model_validate(terms), SETTING)
+    return RuleSet(rules, Terms(earning=EarningTerms.model_validate(terms)), SETTING)
 
 
 def purchase(amount_fen: int = 10_000, **more: Any) -> Fact:
