@@ -132,7 +132,8 @@ class Everyone:
 
     def _ladders(self) -> str:
         known = {code: steps[0] for code, steps in self.setting.ladders.items() if steps}
-        codes, lowest = self.arguments.add(list(known), "::text[]"), self.arguments.add(list(known.values()), "::text[]")
+        codes = self.arguments.add(list(known), "::text[]")
+        lowest = self.arguments.add(list(known.values()), "::text[]")
         return f"unnest({codes}, {lowest})"
 
     def _ago(self, days: int) -> str:
