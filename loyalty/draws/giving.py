@@ -13,10 +13,10 @@ from loyalty.coupons.service import Claimed, ClaimRequest
 from loyalty.draws.queries import DrawView, prize_of
 from loyalty.draws.rules import CouponPrize, HandedOver, Nothing, PointsPrize, Prize
 from loyalty.errors import Conflict, NotFound, ensure
-from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Posted
 from loyalty.program import queries as program
 from loyalty.program import validity
+from loyalty.tiers import service as tiers
 
 CODE_USE: Final = "draw_win"
 Drawing = tuple[int, int, Prize]
@@ -96,7 +96,7 @@ async def _give_points(found: DrawView, won: Sequence[Drawing], now: datetime) -
         for member_id, record_id, prize in won
         if isinstance(prize.award, PointsPrize)
     ]
-    for outcome in await ledger.post(batch, now=now):
+    for outcome in await tiers.post(batch, now=now):
         ensure(isinstance(outcome, Posted) and not outcome.replayed, "a record that was just written gave nothing yet")
 
 

@@ -20,10 +20,10 @@ from loyalty.draws.queries import DrawView, find
 from loyalty.draws.rules import PaidBy, Prize, Refused
 from loyalty.errors import Conflict, Forbidden, Refusal, ensure
 from loyalty.events import PrizeDrawn
-from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, NotEnough, Posted, Spend
 from loyalty.program import queries as program
 from loyalty.spine import service as spine
+from loyalty.tiers import service as tiers
 
 KEY_LENGTH_MAX: Final = 160
 
@@ -282,7 +282,7 @@ async def _spend_points(
         return list(paid)
     short: dict[int, NotEnough] = {}
     for item, outcome in zip(
-        bought, await ledger.post([_price(found, item, now) for item in bought], now=now), strict=True
+        bought, await tiers.post([_price(found, item, now) for item in bought], now=now), strict=True
     ):
         if isinstance(outcome, NotEnough):
             outcomes[item.place] = short[item.request.member_id] = outcome

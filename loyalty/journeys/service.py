@@ -15,13 +15,13 @@ from loyalty.events import PointsAccrued
 from loyalty.journeys import rules
 from loyalty.journeys.moves import CouponGift, Moment, Move, Run
 from loyalty.journeys.rules import BIRTHDAY, JOURNEYS
-from loyalty.ledger import service as ledger
 from loyalty.ledger.operations import Grant
 from loyalty.ledger.outcomes import Posted
 from loyalty.outbox import service as outbox
 from loyalty.program import queries as program
 from loyalty.spine import service as spine
 from loyalty.tiers import queries as tiers
+from loyalty.tiers import service as judging
 
 TRIES_MAX: Final = 8
 PAUSE: Final = timedelta(seconds=5)
@@ -157,7 +157,7 @@ def _walk(run: Run, moment: Moment) -> tuple[Run, Move]:
 
 
 async def _give(grants: Sequence[Grant], now: datetime) -> None:
-    outcomes = await ledger.post(grants, now=now)
+    outcomes = await judging.post(grants, now=now)
     events = []
     for grant, outcome in zip(grants, outcomes, strict=True):
         ensure(isinstance(outcome, Posted), "a gift's key is its own")

@@ -945,6 +945,7 @@ class Migration(migrations.Migration):
                 ('falls_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('rises_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('before', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('lost', fields.JSONField(null=True, encoder=JSON_DUMPS, decoder=loads)),
                 ('told', fields.SmallIntField(null=True)),
                 ('override_id', fields.BigIntField(null=True)),
                 ('pinned_tier', fields.CharField(null=True, max_length=24)),

@@ -21,6 +21,7 @@ from loyalty.program import queries as program
 from loyalty.program import validity
 from loyalty.program.terms import Terms
 from loyalty.spine import service as spine
+from loyalty.tiers import service as tiers
 
 KIND: Final = "points_grant"
 POINTS_MAX: Final = 10**6
@@ -230,6 +231,7 @@ async def _post(
         idle=lasts.idle,
     )
     posted = await ledger.post_one(grant, now=now)
+    await tiers.review_posted([(grant, posted)], now=now)
     await db.execute(
         "UPDATE point_grant SET status = 'posted', entry_id = $2 WHERE id = $1 AND status = 'pending'",
         grant_id,

@@ -46,6 +46,7 @@ async def advance(stood: Sequence[Stood], *, now: datetime, reason: str = "growt
     """Everybody at `now`: dates that passed, then what the metric says, then what is to be announced."""
     courses = [Course(one, one.state) for one in stood]
     await pass_dates(courses, now=now)
+    await _hear_late(courses, now=now)
     await meet_metric(courses, now=now, reason=reason)
     await pass_dates(courses, now=now)
     await _warn(courses, now=now)
@@ -61,6 +62,21 @@ async def pass_dates(courses: Sequence[Course], *, now: datetime) -> None:
         asked = [windows.asked_when_due(course.state, course.stood.case) for course in due]
         for course, counts in zip(due, await counted(due, asked, now=now), strict=True):
             course.take(rules.move(course.state, course.stood.case, counts))
+
+
+async def _hear_late(courses: Sequence[Course], *, now: datetime) -> None:
+    """Reviews that a fact told late would have let pass."""
+    asking = [
+        (course, asked)
+        for course in courses
+        if (asked := windows.asked_late(course.state, course.stood.case, now)) is not None
+    ]
+    if not asking:
+        return
+    questions = [(course.stood.member_id, asked) for course, asked in asking]
+    counts = await measures.count(questions, zone=asking[0][0].stood.case.zone, now=now)
+    for (course, _), count in zip(asking, counts, strict=True):
+        course.take(rules.restored(course.state, course.stood.case, count, now))
 
 
 async def meet_metric(courses: Sequence[Course], *, now: datetime, reason: str) -> None:

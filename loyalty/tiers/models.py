@@ -19,6 +19,7 @@ class TierStanding(Model):
     falls_at = fields.DatetimeField(null=True)
     rises_at = fields.DatetimeField(null=True)
     before: fields.JSONField[list[dict[str, object]]] = fields.JSONField()
+    lost: fields.JSONField[list[dict[str, object]]] = fields.JSONField(null=True)
     told = fields.SmallIntField(null=True)
     override_id = fields.BigIntField(null=True)
     pinned_tier = fields.CharField(max_length=24, null=True)

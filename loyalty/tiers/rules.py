@@ -138,7 +138,7 @@ def rise(state: State, case: Case, counts: Counts, to: Step, at: datetime, reaso
     was = state.position
     ends_at = periods.valid_until(case.ladder.validity_of(to), at, joined_at=case.joined_at, zone=case.zone)
     risen = Position(to.code, at, at + _INSTANT, was.cycle_from, ends_at)
-    found = _followed(replace(state, position=risen, before=(was, *state.before)), case, counts, at)
+    found = _followed(replace(state, position=risen, before=(was, *state.before), lost=None), case, counts, at)
     evidence = _evidence(case.ladder.measure, counts.reach, to.reach_from)
     return _shown(state, _fresh_end(found, case, at), case, at, reason=reason, evidence=evidence)
 
@@ -163,7 +163,7 @@ def _confirm(state: State, case: Case, counts: Counts, at: datetime) -> Turn:
             review_at=ends_at,
             falls_at=None,
         )
-        found, noteworthy = _fresh_end(replace(state, position=kept, before=()), case, at), True
+        found, noteworthy = _fresh_end(replace(state, position=kept, before=(), lost=None), case, at), True
     if not noteworthy or held(state, ladder, at).code != step.code:
         return Turn(found)
     evidence = _evidence(ladder.kept_by, counts.keep, step.kept_from)
@@ -184,8 +184,20 @@ def _fall(state: State, case: Case, counts: Counts, at: datetime, *, reason: str
     place = ladder.place(position.tier)
     to = ladder.steps[place - 1] if ladder.fall is Fall.ONE_STEP else kept_below(ladder, place, counts.keep)
     found = lowered_to(to, state, case, counts, at)
+    if reason == "review" and position.review_at is not None:
+        found = replace(found, lost=position)
     evidence = _evidence(ladder.kept_by, counts.keep, ladder.steps[place].kept_from)
     return _shown(state, found, case, at, reason=reason, evidence=evidence)
+
+
+def restored(state: State, case: Case, count: int, at: datetime) -> Turn:
+    """Give back what a review took, when what it counted is enough now that late facts are told."""
+    lost = state.lost
+    if lost is None or count < case.ladder.step(lost.tier).kept_from:
+        return Turn(state)
+    kept = _confirm(State(lost, state.pin), case, Counts(count, count), lost.review_at or at).state
+    evidence = _evidence(case.ladder.kept_by, count, case.ladder.step(lost.tier).kept_from)
+    return _shown(state, kept, case, at, reason="late", evidence=evidence)
 
 
 def joined(mine: State, theirs: State, case: Case, at: datetime) -> Turn:
@@ -278,7 +290,7 @@ def lowered_to(to: Step, state: State, case: Case, counts: Counts, at: datetime)
     ends_at = periods.confirmed_until(
         case.ladder.validity_of(to), at, since=at, joined_at=case.joined_at, zone=case.zone
     )
-    fallen = replace(state, position=Position(to.code, at, at, at, ends_at), before=())
+    fallen = replace(state, position=Position(to.code, at, at, at, ends_at), before=(), lost=None)
     return _fresh_end(_followed(fallen, case, counts, at), case, at)
 
 

@@ -16,6 +16,7 @@ from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ladders import queries as ladders_read
 from loyalty.ladders.rules import Ladder, Ladders, Metric
+from loyalty.ledger import service as ledger
 from loyalty.ledger.operations import Asset, Operation
 from loyalty.ledger.outcomes import Outcome, Posted
 from loyalty.program import queries as program
@@ -90,6 +91,25 @@ async def review_posted(
                 if _may_move(published.ladder, operation.asset, outcome)
             }
     return await _judge(keys, ladders, now=now)
+
+
+async def post(batch: Sequence[Operation], *, now: datetime) -> list[Outcome]:
+    """`ledger.post`, and `review_posted` of what it booked: for verbs that give or take and do nothing more."""
+    outcomes = await ledger.post(batch, now=now)
+    await review_posted(zip(batch, outcomes, strict=True), now=now)
+    return outcomes
+
+
+async def review_balances(member_ids: Iterable[int], *, now: datetime) -> None:
+    """Judge members whose points ended or began to count by the calendar, on the ladders that look at the balance."""
+    ladders, members = await ladders_read.in_force(now), set(member_ids)
+    keys = [
+        (member_id, code)
+        for code, published in ladders.by_code.items()
+        if Metric.POINTS_BALANCE in {published.ladder.measure.metric, published.ladder.kept_by.metric}
+        for member_id in members
+    ]
+    await _judge(keys, ladders, now=now)
 
 
 async def settle(member_ids: Iterable[int], *, now: datetime) -> None:

@@ -19,8 +19,8 @@ Key = tuple[int, str]
 _POSITIONS: Final[TypeAdapter[tuple[Position, ...]]] = TypeAdapter(tuple[Position, ...])
 
 _FIELDS: Final = (
-    "s.id, s.tier, s.since, s.counted_from, s.cycle_from, s.review_at, s.falls_at, s.rises_at, s.before, s.told,"
-    " s.override_id, s.pinned_tier, s.pinned_until, s.pinned_exactly, s.due_at, s.revision"
+    "s.id, s.tier, s.since, s.counted_from, s.cycle_from, s.review_at, s.falls_at, s.rises_at, s.before, s.lost,"
+    " s.told, s.override_id, s.pinned_tier, s.pinned_until, s.pinned_exactly, s.due_at, s.revision"
 )
 _READ: Final = f"""
 SELECT asked.member_id, asked.ladder, coalesce(m.registered_at, m.joined_at) AS joined_at, {_FIELDS}
@@ -46,14 +46,15 @@ _SAVE: Final = """
 UPDATE tier_standing s SET
     tier = given.tier, since = given.since, counted_from = given.counted_from, cycle_from = given.cycle_from,
     review_at = given.review_at, falls_at = given.falls_at, rises_at = given.rises_at, before = given.before::jsonb,
+    lost = given.lost::jsonb,
     told = given.told, override_id = given.override_id, pinned_tier = given.pinned_tier,
     pinned_until = given.pinned_until, pinned_exactly = given.pinned_exactly, due_at = given.due_at,
     revision = s.revision + 1
 FROM unnest($1::bigint[], $2::int[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
             $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::smallint[], $12::bigint[],
-            $13::text[], $14::timestamptz[], $15::boolean[], $16::timestamptz[])
+            $13::text[], $14::timestamptz[], $15::boolean[], $16::timestamptz[], $17::text[])
      AS given(id, revision, tier, since, counted_from, cycle_from, review_at, falls_at, rises_at, before, told,
-              override_id, pinned_tier, pinned_until, pinned_exactly, due_at)
+              override_id, pinned_tier, pinned_until, pinned_exactly, due_at, lost)
 WHERE s.id = given.id AND s.revision = given.revision
 """
 
@@ -132,6 +133,7 @@ def _columns(states: Sequence[tuple[Case, State]]) -> list[list[object]]:
         [pin.until if pin else None for pin in pins],
         [pin.exactly if pin else False for pin in pins],
         [rules.due_at(state, case) for case, state in states],
+        [None if state.lost is None else _document([state.lost]) for _, state in states],
     ]
 
 
@@ -149,7 +151,8 @@ def _stood(row: db.Row, case: Case) -> Stood:
         if row["pinned_tier"] is not None
         else None
     )
+    lost = None if row["lost"] is None else _POSITIONS.validate_json(row["lost"])[0]
     state = State(
-        Position(**{name: row[name] for name in names}), pin, row["told"], _POSITIONS.validate_json(row["before"])
+        Position(**{name: row[name] for name in names}), pin, row["told"], _POSITIONS.validate_json(row["before"]), lost
     )
     return Stood(row["member_id"], case, state, row["id"], row["revision"], row["due_at"])

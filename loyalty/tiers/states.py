@@ -52,12 +52,14 @@ class Pin:
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything the machine knows of one member on one ladder. `told` is the nearest distance in days at which a
-    lowering was announced, `before` where the member stood before the last rises, newest first."""
+    lowering was announced, `before` where the member stood before the last rises, newest first, `lost` what a review
+    took: facts that are told late may give it back."""
 
     position: Position
     pin: Pin | None = None
     told: int | None = None
     before: tuple[Position, ...] = ()
+    lost: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from loyalty.tiers.states import Asked, Case, Position, State, follows, next_mov
 _INSTANT: Final = datetime.resolution
 # What raised a member may carry the date of a till whose clock runs ahead.
 CLOCK_SKEW: Final = timedelta(minutes=5)
+# Tills without a network upload what they sold within this time.
+LATE: Final = timedelta(days=31)
 
 
 def needs_timeline(ladder: Ladder) -> bool:
@@ -51,6 +53,17 @@ def asked_at_end(state: State, case: Case) -> Asked | None:
     if ends_at is None:
         return None
     return replace(_closed(case.ladder.kept_by, ends_at, position.counted_from, case), ends=None)
+
+
+def asked_late(state: State, case: Case, now: datetime) -> Asked | None:
+    """What the review counted that took a tier, to be counted again while facts may still be told late; None: nothing
+    was taken, or too long ago."""
+    lost = state.lost
+    if lost is None or lost.review_at is None or now - state.position.since > LATE:
+        return None
+    return replace(
+        _closed(case.ladder.kept_by, lost.review_at, lost.counted_from, case), ends=lost.falls_at or lost.review_at
+    )
 
 
 def asked_of_rises(state: State, case: Case) -> list[Asked]:

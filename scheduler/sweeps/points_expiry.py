@@ -6,6 +6,7 @@ from loyalty import db, failpoints, turns
 from loyalty.events import PointsExpired
 from loyalty.ledger import service as ledger
 from loyalty.spine import service as spine
+from loyalty.tiers import service as tiers
 from scheduler.duty import Hands
 
 BATCH: Final = 500
@@ -25,5 +26,6 @@ async def run(_hands: Hands) -> bool:
             ),
             now=now,
         )
+        await tiers.review_balances((member_id for member_id, _ in expired), now=now)
         await failpoints.reach("sweep.batch")
     return len(expired) == BATCH

@@ -284,3 +284,19 @@ async def test_upgrades_may_wait_for_the_next_period() -> None:
     assert await tier(member_id, on("2025-04-01")) == "gold", "shown before the sweep"
     await sweep(on("2025-04-01", 1))
     assert await course(member_id) == [("gold", "growth", on("2025-04-01"))]
+
+
+async def test_a_fact_told_after_the_review_that_it_would_have_let_pass_gives_the_tier_back() -> None:
+    year = ladder(("silver", 500), measure=Measure(window=Calendar()), validity=CalendarEnd(further=1))
+    await publish_ladder(year, now=START)
+    late, too_late = await member(on("2024-01-01")), await member(on("2024-01-01"))
+    for member_id in (late, too_late):
+        await grow(member_id, 500, on("2024-05-01"))
+        await grow(member_id, 499, on("2025-05-01"))
+    await sweep(on("2026-01-01"))
+    assert await tier(late, on("2026-01-02")) == "basic"
+    await grow(late, 1, on("2025-12-30", 20), booked_at=on("2026-01-05"))
+    assert (await course(late))[-2:] == [("basic", "review", on("2026-01-01")), ("silver", "late", on("2026-01-05"))]
+    assert (await stands(late, on("2026-01-05"))).until == on("2027-01-01")
+    await grow(too_late, 1, on("2025-12-30", 20), booked_at=on("2026-03-01"))
+    assert await tier(too_late, on("2026-03-01")) == "basic"
