@@ -36,6 +36,7 @@ test-deep: setup ## 更多随机样本的长测试（约十分钟） · the test
 
 bench-smoke: setup ## 几秒钟的基准，确认它们能跑 · the benchmarks for a few seconds, to see that they run
 	@$(PY) -m xiaohui bench --seconds 0.5 --connections 16 --members 1000
+	@$(PY) -m xiaohui bench ledger --growth --seconds 0.5 --sizes 3000,30000
 
 lock: ## 重新计算锁定文件 · compute the lock files again from pyproject.toml
 	@sh tools/lock.sh

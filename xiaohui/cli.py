@@ -158,6 +158,13 @@ def draws_verify(
     raise typer.Exit(verify(files))
 
 
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return sorted(int(part) for part in text.split(","))
+    except ValueError as wrong:
+        raise typer.BadParameter("100000,1000000") from wrong
+
+
 @app.command()
 def bench(
     what: Annotated[Measured, typer.Argument()] = "all",
@@ -165,11 +172,19 @@ def bench(
     connections: Annotated[int, typer.Option(min=1, max=1024)] = 128,
     processes: Annotated[int, typer.Option(min=1, max=64, help="被测进程数 · processes measured, the echo's too")] = 1,
     members: Annotated[int, typer.Option(min=100, help="账本里的会员数 · members of the ledger")] = 100_000,
+    sizes: Annotated[str, typer.Option(help="--growth 的分录数 · entries to grow to")] = "100000,1000000,10000000",
     *,
+    growth: Annotated[
+        bool, typer.Option("--growth", help="账本变大后的单笔代价 · the cost of a growing ledger")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="只输出 JSON · JSON only")] = False,
 ) -> None:
     """同一次运行里的基准与比例 · benchmarks and their ratios, in one run."""
-    from xiaohui.bench.command import Run, measure
+    from xiaohui.bench.command import Run, measure, measure_growth
 
     run = Run(seconds=seconds, connections=connections, processes=processes, members=members)
+    if growth:
+        if what != "ledger":
+            raise typer.BadParameter("--growth: bench ledger --growth")
+        raise typer.Exit(measure_growth(load(), run, _whole_numbers(sizes), as_json=as_json))
     raise typer.Exit(measure(load(), run, what=what, as_json=as_json))

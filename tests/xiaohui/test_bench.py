@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from loyalty import db
+from loyalty.fsck import queries as fsck
+from loyalty.ledger import queries
+from loyalty.ledger.service import Asset
 from tests.conftest import Servers
-from xiaohui.bench import command
+from tests.loyalty.people import NOW
+from xiaohui.bench import command, growth
 from xiaohui.bench.command import Results
 from xiaohui.bench.load import Report
 
@@ -81,6 +86,23 @@ def test_what_is_below_what_was_asked_is_said() -> None:
     results = Results(ratios={"check-in": 0.09, "read": 0.26})
     command._conclude(results)
     assert results.shortfalls == ["check-in: 0.09 is below the asked 0.10"]
+
+
+@pytest.mark.usefixtures("database")
+async def test_the_history_of_a_grown_ledger_is_whole() -> None:
+    await growth.fill(7, 6, now=NOW)
+    assert await db.fetch_value("SELECT count(*) FROM ledger_entry") == 7 * (6 * growth.ROUND + 1)
+    assert [finding.broken async for finding in fsck.check_all() if finding.broken] == []
+    shown = (await queries.statement(3, Asset.POINTS, limit=4)).movements
+    assert [(one.delta, one.balance) for one in shown][1:] == [(-20, 0), (10, 20), (10, 10)]
+
+
+def test_a_ledger_with_a_past_is_measured(servers: Servers) -> None:
+    ended = bench(servers, "ledger", "--growth", "--sizes", "300")
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert document["reports"].keys() == {"ledger of 300"}
+    assert document["ratios"]["ledger of 300"] == 1.0
 
 
 def test_wrong_answers_are_status_1(servers: Servers) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from loyalty import clock, db, vault
 from loyalty.config import Settings
-from xiaohui.bench import ledger, members, orm, pgbench, prepared, processor, stage
+from xiaohui.bench import growth, ledger, members, orm, pgbench, prepared, processor, stage
 from xiaohui.bench.ledger import Rate
 from xiaohui.bench.load import Report
 from xiaohui.bench.stage import Stage
@@ -27,6 +27,10 @@ ASKED: Final = {
     "ledger, plain ORM": 10.0,
 }
 """How many times the yardstick: of HTTP the echo, of the ledger whatever the row names."""
+
+GROWTH_TURNS: Final = 3
+GROWTH_ASKED: Final = 1.2
+"""The most that a posting may cost, compared to the smallest ledger."""
 
 
 @dataclass(slots=True)
@@ -62,6 +66,39 @@ def measure(settings: Settings, run: Run, *, what: str, as_json: bool) -> int:
             uvloop.run(stage.drop_database(ready, at))
     _show(results, run, as_json=as_json)
     return 1 if results.problems else 0
+
+
+def measure_growth(settings: Settings, run: Run, sizes: Sequence[int], *, as_json: bool) -> int:
+    """Post to ledgers of `sizes` entries in turns, all with the same members: what a posting costs may hardly grow."""
+    results, now, members_of_all = Results(), clock.now(), max(1, min(sizes) // growth.ROUND)
+    made: list[Stage] = []
+    with stage.servers(settings) as ready, stage.folder() as where:
+        try:
+            for size in sizes:
+                at = uvloop.run(stage.create_database(ready, where))
+                made.append(at)
+                rounds = size // growth.ROUND // members_of_all
+                uvloop.run(_with(at, growth.fill(members_of_all, rounds, now=now)))
+            turns = [
+                [
+                    uvloop.run(_with(at, growth.measure(members_of_all, turn=turn, seconds=run.seconds, now=now)))
+                    for at in made
+                ]
+                for turn in range(GROWTH_TURNS)
+            ]
+        finally:
+            for at in made:
+                uvloop.run(stage.drop_database(ready, at))
+    grown = [growth.middle(of_one) for of_one in zip(*turns, strict=True)]
+    for size, one in zip(sizes, grown, strict=True):
+        name = f"ledger of {size:,}"
+        results.reports[name] = {**asdict(one.posting), "rows": one.rows, "balance_ms": one.balance_ms}
+        results.reports[name] |= {"statement_ms": one.statement_ms}
+        results.ratios[name] = round(one.cost / grown[0].cost, 2)
+        if results.ratios[name] > GROWTH_ASKED:
+            results.shortfalls.append(f"{name}: a posting costs {results.ratios[name]} times what it costs at first")
+    _show(results, run, as_json=as_json)
+    return 0
 
 
 def _measure(at: Stage, what: str, run: Run) -> Results:

@@ -72,7 +72,7 @@ def operations(prefix: str, members: int, now: datetime) -> Callable[[], Operati
     def following() -> Operation:
         number = next(numbers)
         member_id, key = number * STRIDE % members + 1, f"{prefix}:{number}"
-        if number % 10 < 7:  # noqa: PLR2004 - seven of ten
+        if earns(number):
             return _grant(member_id, key, GRANT, now)
         return Spend(
             member_id=member_id, asset=Asset.POINTS, amount=SPEND, key=key, kind="bench", occurred_at=now, reason={}
@@ -81,16 +81,23 @@ def operations(prefix: str, members: int, now: datetime) -> Callable[[], Operati
     return following
 
 
+def earns(number: int) -> bool:
+    """Seven of ten earn and three spend, and every member does both in time."""
+    return number // 7 % 10 < 7  # noqa: PLR2004 - seven of ten
+
+
 def _grant(member_id: int, key: str, amount: int, now: datetime) -> Grant:
     return Grant(
         member_id=member_id, asset=Asset.POINTS, amount=amount, key=key, kind="bench", occurred_at=now, reason={}
     )
 
 
-async def batches(members: int, *, seconds: float, now: datetime) -> Rate:
+async def batches(
+    members: int, *, seconds: float, now: datetime, prefix: str = "batch", at_once: int = BATCHES_AT_ONCE
+) -> Rate:
     """Two batches under way, each posted by itself: what a bulk job or a relay does."""
-    following, post = operations("batch", members, now), posting(now)
-    return await _measured(seconds, BATCHES_AT_ONCE, BATCH, lambda: post([following() for _ in range(BATCH)]))
+    following, post = operations(prefix, members, now), posting(now)
+    return await _measured(seconds, at_once, BATCH, lambda: post([following() for _ in range(BATCH)]))
 
 
 async def callers(members: int, *, seconds: float, now: datetime) -> Rate:

@@ -81,7 +81,7 @@ async def measure(database_url: str, members: int, *, seconds: float) -> Rate:
         nonlocal done
         while time.perf_counter() - started < seconds:
             number = next(numbers)
-            amount = ledger.GRANT if number % 10 < 7 else -ledger.SPEND  # noqa: PLR2004 - seven of ten
+            amount = ledger.GRANT if ledger.earns(number) else -ledger.SPEND
             await _book(uuid.uuid4(), number * ledger.STRIDE % members + 1, amount, expires_on)
             done += 1
 
