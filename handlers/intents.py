@@ -52,6 +52,7 @@ _REST: Final[Mapping[str, re.Pattern[str]]] = {
     "redeem": re.compile(r"[0-9A-Za-z -]{8,40}"),
     "hand_over": re.compile(r"[0-9A-Za-z -]{8,40}"),
     "undo_redeem": re.compile(r"[0-9A-Za-z -]{8,40}(\s+.*)?", re.DOTALL),
+    "set_tier": re.compile(r"\S{1,40}\s+\d{1,4}.*", re.DOTALL),
     "grant": re.compile(r"\d+\s*(分|积分|points)?(\s+.*|[^\d.\s].*)?", re.DOTALL),
 }
 """What may stand behind a staff command on the same line."""
