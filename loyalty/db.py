@@ -27,6 +27,7 @@ MODEL_MODULES: Final = (
     "loyalty.attempts.models",
     "loyalty.audit.models",
     "loyalty.check_ins.models",
+    "loyalty.checkout.models",
     "loyalty.consents.models",
     "loyalty.coupon_templates.models",
     "loyalty.coupons.models",

@@ -67,6 +67,7 @@ HOLDINGS: Final = (
         "balances",
         ("asset", "available", "pending", "held", "arrears"),
     ),
+    Holding("checkout", Erasure.KEEP, "orders at tills; the purchases say the same"),
     Holding("ledger_hold", Erasure.KEEP, "what was reserved; the movements say the same"),
     Holding(
         "ledger_entry",

@@ -23,6 +23,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "channel_identity": Fate.MOVES,
     "check_in": Fate.OWN_RULE,
     "consent": Fate.OWN_RULE,
+    "checkout": Fate.MOVES,
     "coupon": Fate.OWN_RULE,
     "data_request": Fate.MOVES,
     "draw_chance": Fate.STAYS,

@@ -107,6 +107,24 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='Checkout',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('source', fields.CharField(max_length=40)),
+                ('order', fields.CharField(max_length=80)),
+                ('member_id', fields.BigIntField(db_index=True)),
+                ('store_id', fields.BigIntField(null=True)),
+                ('status', fields.CharField(max_length=12)),
+                ('attempt', fields.IntField()),
+                ('price_hash', fields.CharField(max_length=64)),
+                ('price', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('expires_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'checkout', 'app': 'loyalty', 'unique_together': (('source', 'order'),), 'pk_attr': 'id', 'table_description': 'An order at a till, known by (source, order). `price` is what was evaluated and held, whole.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='Consent',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -139,6 +157,16 @@ class Migration(migrations.Migration):
                 ('redemption_key', fields.CharField(null=True, max_length=120)),
             ],
             options={'table': 'coupon', 'app': 'loyalty', 'unique_together': (('template_id', 'member_id', 'ordinal'), ('template_id', 'member_id', 'claim_key')), 'indexes': [Index(fields=['member_id', 'status', 'expires_at']), Index(fields=['redeemed_store_id', 'redeemed_at'])], 'pk_attr': 'id', 'table_description': "One coupon of one member; `ordinal` counts the member's coupons of a template and makes limits exact."},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='CouponLock',
+            fields=[
+                ('coupon_id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
+                ('checkout_id', fields.BigIntField()),
+                ('expires_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'coupon_lock', 'app': 'loyalty', 'pk_attr': 'coupon_id', 'table_description': 'A coupon that a checkout has reserved until `expires_at`; afterwards anybody may take the row over.'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -69,6 +69,7 @@ CHECKS = (
     ("phone_claim", "claim_status_known", "status IN ('waiting', 'moved', 'refused')"),
     ("phone_claim", "claim_against_another", "member_id <> holder_id"),
     ("member_merge", "merge_of_two", "source_id <> target_id"),
+    ("checkout", "checkout_status_known", "status IN ('held', 'settled', 'voided')"),
     ("draw", "draw_status_known", "status IN ('draft', 'published', 'withdrawn')"),
     ("draw_stock", "prizes_not_overdrawn", "won BETWEEN 0 AND stock"),
     ("draw_chance", "chances_are_some", "count >= 1"),

@@ -6,6 +6,7 @@ from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import (
     approvals,
     check_ins,
+    checkouts,
     consents,
     coupons,
     data,
@@ -47,4 +48,5 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *ladders.ENDPOINTS,
     *partner.ENDPOINTS,
     *sales.ENDPOINTS,
+    *checkouts.ENDPOINTS,
 )

@@ -1,0 +1,378 @@
+"""Checkout at a till: evaluate, hold, settle, void. Whatever a till does or fails to do, nothing stays reserved
+beyond its time, and an order is settled once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import orjson
+
+from loyalty import access, db
+from loyalty.access import Action, PartnerPrincipal, Resource, StaffPrincipal
+from loyalty.checkout import rules
+from loyalty.checkout.rules import Customer, Offered, Price, Wish
+from loyalty.coupons import queries as coupons
+from loyalty.errors import Conflict, NotFound, ensure
+from loyalty.ledger import queries as balances
+from loyalty.ledger import service as ledger
+from loyalty.ledger.service import Asset, Hold, HoldUnknown, Void
+from loyalty.program import queries as program
+from loyalty.purchases import service as purchases
+from loyalty.purchases.queries import PurchaseView, by_key
+from loyalty.purchases.receipt import POINTS, Line, Receipt
+from loyalty.purchases.service import NewPurchase
+from loyalty.redemptions import service as redemptions
+from loyalty.redemptions.service import Till
+from loyalty.tiers import queries as tiers
+
+Server = StaffPrincipal | PartnerPrincipal
+Status = Literal["held", "settled", "voided"]
+HOLDS_FOR: Final = timedelta(minutes=15)
+COUPONS_MAX: Final = 100
+
+_COLUMNS: Final = 'id, source, "order", member_id, store_id, status, attempt, price_hash, price, expires_at'
+_FIND: Final = f'SELECT {_COLUMNS} FROM checkout WHERE source = $1 AND "order" = $2'
+_WRITE: Final = f"""
+INSERT INTO checkout (source, "order", member_id, store_id, status, attempt, price_hash, price, expires_at, created_at)
+VALUES ($1, $2, $3, $4, 'held', 1, $5, $6::jsonb, $7, $8)
+ON CONFLICT (source, "order") DO UPDATE SET member_id = excluded.member_id, status = 'held',
+    attempt = checkout.attempt + 1, price_hash = excluded.price_hash, price = excluded.price,
+    expires_at = excluded.expires_at
+WHERE checkout.status = 'voided' OR (checkout.status = 'held' AND checkout.expires_at <= $8)
+RETURNING {_COLUMNS}
+"""
+# A lock past its time is anybody's; the same order may take its own again.
+_LOCK_COUPON: Final = """
+INSERT INTO coupon_lock (coupon_id, checkout_id, expires_at)
+SELECT id, $2, $3 FROM coupon WHERE id = $1 AND status = 'issued' AND expires_at > $4
+ON CONFLICT (coupon_id) DO UPDATE SET checkout_id = excluded.checkout_id, expires_at = excluded.expires_at
+WHERE coupon_lock.expires_at <= $4 OR coupon_lock.checkout_id = excluded.checkout_id
+"""
+_LOCKED: Final = """
+SELECT lock.coupon_id FROM coupon_lock lock JOIN checkout ON checkout.id = lock.checkout_id
+WHERE lock.coupon_id = ANY($1) AND lock.expires_at > $2 AND (checkout.source, checkout."order") <> ($3, $4)
+"""
+_END: Final = "UPDATE checkout SET status = $2 WHERE id = $1 AND status = 'held' RETURNING id"
+
+
+class PriceChanged(Conflict):
+    """The order is not what was evaluated, or counts differently now: `due_fen` is due instead of `was_fen`."""
+
+    code = "checkout.price_changed"
+
+
+class CheckoutUnknown(NotFound):
+    """No such order is held, or was."""
+
+    code = "checkout.unknown"
+
+
+class CheckoutOver(Conflict):
+    """The order was settled or voided before: `status`."""
+
+    code = "checkout.over"
+
+
+class CouponHeld(Conflict):
+    """Another order has reserved the coupon."""
+
+    code = "checkout.coupon_held"
+
+
+class TendersUneven(Conflict):
+    """The tenders do not come to what is due: `due_fen`, of which `points_fen` with points."""
+
+    code = "checkout.tenders_uneven"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order as a till has it before it is paid; `amount_fen` of a line is its list price."""
+
+    source: str
+    number: str
+    member_id: int
+    lines: tuple[Line, ...]
+    wish: Wish = field(default_factory=Wish)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What the order comes to; `price_hash` is what a hold names."""
+
+    price: Price
+    price_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOrder:
+    """What is reserved, and until when."""
+
+    number: str
+    status: Status
+    price: Mapping[str, Any]
+    price_hash: str
+    expires_at: datetime
+    member_id: int
+    store_id: int | None
+    id: int
+    attempt: int
+    source: str
+
+    def is_open(self, now: datetime) -> bool:
+        """Whether it still reserves anything."""
+        return self.status == "held" and self.expires_at > now
+
+    @property
+    def hold_key(self) -> str:
+        """The ledger key of the reserved points; every attempt has its own."""
+        return f"checkout:{self.id}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """How a held order was paid; `tenders` come to what is due, points included."""
+
+    source: str
+    number: str
+    tenders: Mapping[str, int] = field(default_factory=dict)
+    occurred_at: datetime
+
+
+async def evaluate(order: Order, *, server: Server, now: datetime) -> Evaluated:
+    """What the order comes to for this member. Reserves nothing.
+
+    Raises:
+        Forbidden, OwnMembership: the server may not serve them.
+    """
+    access.authorize(server, Action.PURCHASE_RECORD, Resource(store_id=server.store_id, member_id=order.member_id))
+    terms = (await program.in_force(now)).terms
+    customer = await _customer(order, now)
+    made = rules.price(order.lines, customer, order.wish, store_id=server.store_id, terms=terms, now=now)
+    return Evaluated(made, rules.fingerprint(order.member_id, order.lines, made))
+
+
+async def hold(order: Order, price_hash: str, *, server: Server, now: datetime) -> HeldOrder:
+    """Reserve the coupon and the points of an evaluated order for a quarter of an hour. Again is the same hold.
+
+    Raises:
+        PriceChanged, CheckoutOver, CouponHeld, NotEnough, Forbidden, OwnMembership
+    """
+    known = await _find(order.source, order.number)
+    if known is not None and known.is_open(now) and known.price_hash == price_hash:
+        return known
+    if known is not None and known.status == "settled":
+        raise CheckoutOver(status=known.status)
+    if known is not None and known.is_open(now):
+        await _release(known, "voided", now)
+    evaluated = await evaluate(order, server=server, now=now)
+    if evaluated.price_hash != price_hash:
+        was = known.price.get("due_fen") if known is not None else None
+        raise PriceChanged(due_fen=evaluated.price.due_fen, was_fen=was)
+    return await _reserve(order, evaluated, server, now)
+
+
+async def settle(payment: Settlement, *, server: Server, now: datetime) -> PurchaseView:
+    """Record the held order as a purchase: take its points and coupon, give what it earns. Again is the same purchase.
+
+    Raises:
+        CheckoutUnknown, CheckoutOver, TendersUneven, HoldOver, CouponHeld, and what `purchases.record` refuses
+    """
+    held = await _find(payment.source, payment.number, lock=" FOR UPDATE")
+    if held is None:
+        raise CheckoutUnknown
+    done = await by_key(payment.source, payment.number)
+    if held.status == "settled" and done is not None:
+        return replace(done, replayed=True)
+    if held.status != "held":
+        raise CheckoutOver(status=held.status)
+    _check_tenders(held, payment.tenders)
+    await _take_coupon(held, server, now)
+    recorded = await purchases.record_one(_sale(held, payment, server), principal=server, now=now)
+    ensure(await db.fetch_value(_END, held.id, "settled") == held.id, "the row was locked")
+    return recorded
+
+
+async def void(source: str, number: str, *, server: Server, now: datetime) -> HeldOrder:
+    """Give the order up: coupon and points are free again. Again changes nothing.
+
+    Raises:
+        CheckoutUnknown, CheckoutOver
+    """
+    held = await _find(source, number, lock=" FOR UPDATE")
+    if held is None:
+        raise CheckoutUnknown
+    access.authorize(server, Action.PURCHASE_RECORD, Resource(store_id=held.store_id, member_id=held.member_id))
+    if held.status == "settled":
+        raise CheckoutOver(status=held.status)
+    if held.status == "held":
+        await _release(held, "voided", now)
+    return replace(held, status="voided")
+
+
+async def read(source: str, number: str) -> HeldOrder:
+    """The order as it stands.
+
+    Raises:
+        CheckoutUnknown
+    """
+    held = await _find(source, number)
+    if held is None:
+        raise CheckoutUnknown
+    return held
+
+
+async def _customer(order: Order, now: datetime) -> Customer:
+    """The member as this order sees them: what it has reserved itself is still theirs to use on it."""
+    usable = await coupons.mine(order.member_id, at=now, status="issued", limit=COUPONS_MAX)
+    ids = [coupon.id for coupon in usable]
+    rows = await db.fetch(_LOCKED, ids, now, order.source, order.number) if ids else []
+    locked = {row["coupon_id"] for row in rows}
+    own = await _find(order.source, order.number)
+    own_points = own.price["points"] if own is not None and own.is_open(now) else 0
+    moment = (order.member_id, now)
+    benefits = (await tiers.benefits_at([moment], now=now))[moment]
+    return Customer(
+        coupons=[
+            Offered(
+                id=coupon.id,
+                template=coupon.template_code,
+                worth=coupon.worth,
+                min_spend_fen=coupon.min_spend_fen,
+                store_ids=coupon.store_ids,
+                expires_at=coupon.expires_at,
+                is_locked=coupon.id in locked,
+            )
+            for coupon in usable
+        ],
+        points=max(0, (await balances.balances([order.member_id], at=now))[order.member_id].points + own_points),
+        member_price_percent=benefits.member_price_percent,
+        multiplier_percent=benefits.multiplier_percent,
+    )
+
+
+async def _find(source: str, number: str, *, lock: str = "") -> HeldOrder | None:
+    row = await db.fetch_one(_FIND + lock, source, number)
+    return None if row is None else _view(row)
+
+
+def _view(row: db.Row) -> HeldOrder:
+    return HeldOrder(
+        number=row["order"],
+        status=row["status"],
+        price=orjson.loads(row["price"]),
+        price_hash=row["price_hash"],
+        expires_at=row["expires_at"],
+        member_id=row["member_id"],
+        store_id=row["store_id"],
+        id=row["id"],
+        attempt=row["attempt"],
+        source=row["source"],
+    )
+
+
+async def _reserve(order: Order, evaluated: Evaluated, server: Server, now: datetime) -> HeldOrder:
+    made, ends = evaluated.price, now + HOLDS_FOR
+    document = {**made.document(), "order_lines": [line.model_dump(mode="json") for line in order.lines]}
+    row = await db.fetch_one(
+        _WRITE,
+        order.source,
+        order.number,
+        order.member_id,
+        server.store_id,
+        evaluated.price_hash,
+        orjson.dumps(document).decode(),
+        ends,
+        now,
+    )
+    if row is None:
+        # Another request held the same order at this very moment.
+        raise CheckoutOver(status="held")
+    held = _view(row)
+    if made.coupon_id is not None and not await db.execute(_LOCK_COUPON, made.coupon_id, held.id, ends, now):
+        raise CouponHeld
+    if made.points:
+        await ledger.post_one(_points_hold(held, made.points, now), now=now)
+    return held
+
+
+def _points_hold(held: HeldOrder, points: int, now: datetime) -> Hold:
+    return Hold(
+        member_id=held.member_id,
+        asset=Asset.POINTS,
+        amount=points,
+        key=held.hold_key,
+        kind="checkout_hold",
+        occurred_at=now,
+        expires_at=held.expires_at,
+        reason={"order": held.number},
+    )
+
+
+async def _release(held: HeldOrder, status: Status, now: datetime) -> None:
+    await db.execute(_END, held.id, status)
+    await db.execute("DELETE FROM coupon_lock WHERE checkout_id = $1", held.id)
+    if held.price["points"]:
+        free = Void(
+            member_id=held.member_id,
+            asset=Asset.POINTS,
+            hold_key=held.hold_key,
+            key=f"{held.hold_key}:void",
+            occurred_at=now,
+        )
+        (outcome,) = await ledger.post([free], now=now)
+        ensure(not isinstance(outcome, HoldUnknown), "what is released was held")
+
+
+def _check_tenders(held: HeldOrder, tenders: Mapping[str, int]) -> None:
+    due, points = held.price["due_fen"], held.price["points_fen"]
+    given = dict(tenders) or {"other": due - points, POINTS: points}
+    if sum(given.values()) != due or given.get(POINTS, 0) != points:
+        raise TendersUneven(due_fen=due, points_fen=points)
+
+
+async def _take_coupon(held: HeldOrder, server: Server, now: datetime) -> None:
+    coupon_id = held.price["coupon_id"]
+    if coupon_id is None:
+        return
+    if not await db.execute(_LOCK_COUPON, coupon_id, held.id, max(held.expires_at, now + HOLDS_FOR), now):
+        raise CouponHeld
+    till = Till(
+        principal=server,
+        store_id=held.store_id or 0,
+        key=held.number,
+        order_fen=held.price["list_fen"] - held.price["member_off_fen"],
+    )
+    await redemptions.redeem(coupon_id, till, member_id=held.member_id, now=now)
+
+
+def _sale(held: HeldOrder, payment: Settlement, server: Server) -> NewPurchase:
+    price, tenders = held.price, {kind: fen for kind, fen in payment.tenders.items() if fen}
+    if not tenders and price["points_fen"]:
+        tenders = {POINTS: price["points_fen"], "other": price["due_fen"] - price["points_fen"]}
+    return NewPurchase(
+        source=held.source,
+        external_id=held.number,
+        member_id=held.member_id,
+        amount_fen=price["due_fen"],
+        occurred_at=payment.occurred_at,
+        store_id=server.store_id,
+        receipt=Receipt(_paid_lines(price), {kind: fen for kind, fen in tenders.items() if fen} or None),
+        points_hold=held.hold_key if price["points"] else None,
+    )
+
+
+def _paid_lines(price: Mapping[str, Any]) -> tuple[Line, ...]:
+    """The lines that were bought, at what each came to."""
+    priced: Mapping[int, Mapping[str, int]] = {line["no"]: line for line in price["lines"]}
+    lines = [Line.model_validate(line) for line in price["order_lines"]]
+    return tuple(
+        line.model_copy(update={"list_fen": line.amount_fen, "amount_fen": _due_fen(priced[line.no])})
+        for line in lines
+        if line.no in priced
+    )
+
+
+def _due_fen(line: Mapping[str, int]) -> int:
+    return line["list_fen"] - line["member_off_fen"] - line["coupon_off_fen"]
