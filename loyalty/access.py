@@ -240,9 +240,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
 }
 """Role by action; what has no cell is refused."""
 
-PARTNER_ACTIONS: Final = frozenset(
-    {Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND, Action.COUPON_REDEEM}
-)
+PARTNER_ACTIONS: Final = frozenset({Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND})
 MEMBER_ACTIONS: Final = frozenset({Action.SELF_READ, Action.SELF_WRITE})
 SYSTEM_ACTIONS: Final = frozenset(
     {

@@ -343,6 +343,7 @@ async def _take_coupon(held: HeldOrder, server: Server, now: datetime) -> None:
         store_id=held.store_id or 0,
         key=held.number,
         order_fen=held.price["list_fen"] - held.price["member_off_fen"],
+        action=Action.PURCHASE_RECORD,
     )
     await redemptions.redeem(coupon_id, till, member_id=held.member_id, now=now)
 

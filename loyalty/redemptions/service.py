@@ -98,12 +98,14 @@ class UndoTooLate(Conflict):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Till:
     """Where and for what a coupon is taken. `key` makes the redemption once: the order's number where there is
-    one. `order_fen` is what the order costs before the coupon, when it is known."""
+    one. `order_fen` is what the order costs before the coupon, when it is known. `action` is what it is part of: a
+    checkout that the member stands at, or a redemption by itself."""
 
     principal: Principal
     store_id: int
     key: str
     order_fen: int | None = None
+    action: Action = Action.COUPON_REDEEM
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ async def undo(coupon_id: int, *, principal: StaffPrincipal, reason: str, now: d
 
 
 def _authorize(till: Till, member_id: int | None) -> None:
-    access.authorize(till.principal, Action.COUPON_REDEEM, Resource(store_id=till.store_id, member_id=member_id))
+    access.authorize(till.principal, till.action, Resource(store_id=till.store_id, member_id=member_id))
 
 
 async def _redeem(coupon_id: int, till: Till, *, member_id: int | None, now: datetime) -> Redeemed | CouponUnknown:
