@@ -83,13 +83,12 @@ async def review_posted(
     for code, published in ladders.by_code.items():
         if {published.ladder.measure.metric, published.ladder.kept_by.metric} & _BY_PURCHASES:
             keys |= {(member_id, code) for member_id in bought}
+    watched = {code: _Watched.of(published.ladder) for code, published in ladders.by_code.items()}
     for operation, outcome in posted:
         if isinstance(outcome, Posted) and not outcome.replayed:
-            keys |= {
-                (operation.member_id, code)
-                for code, published in ladders.by_code.items()
-                if _may_move(published.ladder, operation.asset, outcome)
-            }
+            for code, watch in watched.items():
+                if watch.may_move(operation.asset, outcome):
+                    keys.add((operation.member_id, code))
     return await _judge(keys, ladders, now=now)
 
 
@@ -128,24 +127,38 @@ async def settle_due(*, now: datetime, batch_max: int) -> int:
     return len(due)
 
 
-def _may_move(ladder: Ladder, asset: Asset, outcome: Posted) -> bool:
-    """Whether a booking can move anybody on this ladder; a count over a window is never above the balance."""
-    before, after = outcome.balance - outcome.delta, outcome.balance
-    thresholds = {step.reach_from for step in ladder.steps[1:]} | {step.kept_from for step in ladder.steps[1:]}
-    metrics = {ladder.measure.metric, ladder.kept_by.metric}
-    if asset == Asset.GROWTH and Metric.GROWTH in metrics:
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What can move somebody on a ladder, found once for a whole batch."""
+
+    metrics: frozenset[Metric]
+    thresholds: tuple[int, ...]
+    is_lifelong: bool
+
+    @classmethod
+    def of(cls, ladder: Ladder) -> "_Watched":
+        steps = ladder.steps[1:]
         windows = {ladder.measure.window.kind, ladder.kept_by.window.kind}
-        if windows == {"lifetime"} and ladder.keeping is None:
-            return _came_past(thresholds, before, after)
-        return max(before, after) >= min(thresholds, default=after + 1)
-    if asset == Asset.POINTS and Metric.POINTS_BALANCE in metrics:
-        return _came_past(thresholds, before, after)
-    return asset == Asset.POINTS and Metric.POINTS_EARNED in metrics
+        return cls(
+            metrics=frozenset({ladder.measure.metric, ladder.kept_by.metric}),
+            thresholds=tuple({*(step.reach_from for step in steps), *(step.kept_from for step in steps)}),
+            is_lifelong=windows == {"lifetime"} and ladder.keeping is None,
+        )
 
+    def may_move(self, asset: Asset, outcome: Posted) -> bool:
+        """Whether a booking can move anybody; a count over a window is never above the balance."""
+        before, after = outcome.balance - outcome.delta, outcome.balance
+        if asset == Asset.GROWTH and Metric.GROWTH in self.metrics:
+            if self.is_lifelong:
+                return self._came_past(before, after)
+            return max(before, after) >= min(self.thresholds, default=after + 1)
+        if asset == Asset.POINTS and Metric.POINTS_BALANCE in self.metrics:
+            return self._came_past(before, after)
+        return asset == Asset.POINTS and Metric.POINTS_EARNED in self.metrics
 
-def _came_past(thresholds: Iterable[int], before: int, after: int) -> bool:
-    low, high = min(before, after), max(before, after)
-    return any(low < threshold <= high for threshold in thresholds)
+    def _came_past(self, before: int, after: int) -> bool:
+        low, high = min(before, after), max(before, after)
+        return any(low < threshold <= high for threshold in self.thresholds)
 
 
 async def _judge(keys: Iterable[Key], ladders: Ladders, *, now: datetime, reason: str = "growth") -> list[Raised]:

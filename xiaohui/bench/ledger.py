@@ -9,13 +9,13 @@ from itertools import count
 from typing import Final
 
 from loyalty import db
-from loyalty.group_commit import GroupCommit
+from loyalty.group_commit import WRITERS_DEFAULT, GroupCommit
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Grant, Operation, Outcome, Posted, Spend
 from xiaohui.bench import processor
 
 BATCH: Final = 500
-BATCHES_AT_ONCE: Final = 2
+BATCHES_AT_ONCE: Final = WRITERS_DEFAULT
 CALLERS: Final = 512
 SINGLES_AT_ONCE: Final = 16
 OPENING: Final = 1000
@@ -95,7 +95,7 @@ def _grant(member_id: int, key: str, amount: int, now: datetime) -> Grant:
 async def batches(
     members: int, *, seconds: float, now: datetime, prefix: str = "batch", at_once: int = BATCHES_AT_ONCE
 ) -> Rate:
-    """Two batches under way, each posted by itself: what a bulk job or a relay does."""
+    """As many batches under way as a door has, each posted by itself."""
     following, post = operations(prefix, members, now), posting(now)
     return await _measured(seconds, at_once, BATCH, lambda: post([following() for _ in range(BATCH)]))
 
