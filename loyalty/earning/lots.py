@@ -45,7 +45,7 @@ def _key(fact: Fact, award: Award, rule: Rule) -> str | None:
 
 def _grant(case: Case, key: str, awards: list[Award], rule: Rule, now: datetime) -> Grant:
     fact, terms = case.fact, case.ruleset.programme
-    waits = pending_of(rule.pending, fact, terms.calendar) if rule.pending is not None else fact.pending
+    waits = pending_of(rule.pending, fact, terms.calendar) if rule.pending is not None else None
     made = Grant(
         member_id=fact.member_id,
         asset=Asset(awards[0].asset),
@@ -58,7 +58,9 @@ def _grant(case: Case, key: str, awards: list[Award], rule: Rule, now: datetime)
         effective_at=fact.occurred_at if awards[0].asset == Asset.GROWTH else now,
     )
     if made.asset == Asset.GROWTH:
+        # Growth value counts at once, whatever points wait for.
         return replace(made, pending=waits)
+    waits = waits or fact.pending
     tier = case.member.get("member.tier")
     begins = (waits.activates_at if waits is not None else None) or now
     lasts = validity.of_points(terms, begins, tier=tier if isinstance(tier, str) else None, rule=rule.expiry)

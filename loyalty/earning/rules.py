@@ -30,6 +30,7 @@ from loyalty.earning.counting import (
     Withheld,
 )
 from loyalty.earning.documents import (
+    PERCENT,
     POINTS_TENDER,
     Amount,
     BirthdayGift,
@@ -45,6 +46,7 @@ from loyalty.program.earning import EarningTerms
 from loyalty.program.terms import Terms
 
 POINTS: Final = "points"
+TIER_BONUS: Final = "tier_bonus"
 _SHARE_UNIT: Final = 10**6
 
 
@@ -142,6 +144,12 @@ class Evaluation:
     unfired: tuple[Unfired, ...]
     used: Used
     carry: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def tier_percent(self) -> int:
+        """By how much the member's tier multiplied points, in percent."""
+        percents = (award.explanation["percent"] for award in self.awards if award.rule_code == TIER_BONUS)
+        return next(percents, PERCENT)
 
     def total(self, asset: str) -> int:
         """Units of an asset in all."""

@@ -10,21 +10,18 @@ import orjson
 from loyalty import access, db
 from loyalty.access import Action, Principal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
-from loyalty.errors import Conflict, Invalid, Refusal, ensure
+from loyalty.errors import Conflict, Invalid, Refusal
 from loyalty.events import PurchaseRecorded
-from loyalty.ledger import service as ledger
-from loyalty.ledger.service import Asset, Grant, Operation, Outcome, Posted
+from loyalty.ledger.service import Operation, Outcome
 from loyalty.money import AMOUNT_MAX
 from loyalty.program import queries as program
-from loyalty.program import validity
 from loyalty.program.queries import PublishedTerms
 from loyalty.program.terms import Terms
-from loyalty.purchases import delivery, rules, tendering
+from loyalty.purchases import delivery, earning, rules, tendering
 from loyalty.purchases import receipt as receipts
 from loyalty.purchases.queries import COLUMNS, PurchaseView, view_of
 from loyalty.purchases.receipt import Receipt
 from loyalty.spine import service as spine
-from loyalty.tiers import queries as tiers_read
 from loyalty.tiers import service as tiers
 
 CURRENCIES: Final = frozenset({"CNY"})
@@ -38,13 +35,11 @@ INSERT INTO purchase (member_id, source, external_id, fingerprint, store_id, sta
                       currency, lines, tenders, discounts, points_spent, points, growth, multiplier_percent,
                       terms_version, occurred_at, recorded_at)
 SELECT member_id, source, external_id, fingerprint, store_id, staff_id, amount_fen, 0, currency, lines::jsonb,
-       tenders::jsonb, discounts::jsonb, points_spent, points, growth, multiplier_percent, terms_version, occurred_at,
-       $1
+       tenders::jsonb, discounts::jsonb, points_spent, 0, 0, 100, terms_version, occurred_at, $1
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::bytea[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[],
-            $10::text[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::bigint[], $16::int[],
-            $17::int[], $18::timestamptz[])
+            $10::text[], $11::text[], $12::text[], $13::bigint[], $14::int[], $15::timestamptz[])
      AS given(member_id, source, external_id, fingerprint, store_id, staff_id, amount_fen, currency, lines, tenders,
-              discounts, points_spent, points, growth, multiplier_percent, terms_version, occurred_at)
+              discounts, points_spent, terms_version, occurred_at)
 ORDER BY source, external_id
 ON CONFLICT (source, external_id) DO NOTHING
 RETURNING {COLUMNS}
@@ -124,7 +119,6 @@ PurchaseOutcome = PurchaseView | Refusal
 class _Judged:
     purchase: NewPurchase
     published: PublishedTerms
-    earned: rules.Earned
 
 
 async def record(batch: Sequence[NewPurchase], *, principal: Principal, now: datetime) -> list[PurchaseOutcome]:
@@ -153,7 +147,7 @@ async def _record(batch: Sequence[NewPurchase], principal: Principal, now: datet
     unpaid = await tendering.pay(fresh, {key: item.purchase.points_hold for key, item in judged.items()}, now=now)
     fresh = {key: view for key, view in fresh.items() if key not in unpaid}
     if fresh:
-        posted = await _earn(fresh, {item.purchase.key: item for item in judged.values()}, now)
+        fresh, posted = await _earn(fresh, judged, now)
         await _tell(fresh, principal, now)
         await tiers.review_posted(posted, buyers=(view.member_id for view in fresh.values()), now=now)
     known = await _known([purchase.key for purchase in batch if purchase.key not in fresh])
@@ -202,18 +196,11 @@ def _refusal(purchase: NewPurchase, terms: Terms, now: datetime) -> Refusal | No
 
 
 async def _judge(batch: Sequence[NewPurchase], now: datetime) -> dict[Key, _Judged]:
-    """What the first purchase under each key would earn."""
+    """The first purchase under each key, with the terms that it is judged by."""
     first = {purchase.key: purchase for purchase in reversed(batch)}
-    moments = [(purchase.member_id, purchase.occurred_at) for purchase in first.values()]
-    benefits = await tiers_read.benefits_at(moments, now=now)
-    judged: dict[Key, _Judged] = {}
-    for key, purchase in first.items():
-        published = await program.in_force(purchase.occurred_at, now=now)
-        percent = benefits[purchase.member_id, purchase.occurred_at].multiplier_percent
-        paid_fen = purchase.amount_fen - purchase.receipt.points_fen
-        earned = rules.earned(paid_fen, multiplier_percent=percent, terms=published.terms)
-        judged[key] = _Judged(purchase, published, earned)
-    return judged
+    return {
+        key: _Judged(purchase, await program.in_force(purchase.occurred_at, now=now)) for key, purchase in first.items()
+    }
 
 
 async def _insert(judged: Mapping[Key, _Judged], principal: Principal, now: datetime) -> dict[Key, PurchaseView]:
@@ -232,9 +219,6 @@ async def _insert(judged: Mapping[Key, _Judged], principal: Principal, now: date
         [purchase.amount_fen for purchase in purchases],
         [purchase.currency for purchase in purchases],
         *_receipt_columns(purchases, [item.published.terms for item in items]),
-        [item.earned.points for item in items],
-        [item.earned.growth for item in items],
-        [item.earned.multiplier_percent for item in items],
         [item.published.version for item in items],
         [purchase.occurred_at for purchase in purchases],
     )
@@ -256,55 +240,14 @@ def _receipt_columns(purchases: Sequence[NewPurchase], terms: Sequence[Terms]) -
 
 async def _earn(
     fresh: Mapping[Key, PurchaseView], judged: Mapping[Key, _Judged], now: datetime
-) -> list[tuple[Operation, Outcome]]:
-    batch: list[Operation] = [grant for key, view in fresh.items() for grant in _grants(view, judged[key], now)]
-    posted = list(zip(batch, await ledger.post(batch, now=now), strict=True))
-    for _, outcome in posted:
-        ensure(isinstance(outcome, Posted) and not outcome.replayed, "a purchase that was just inserted earned nothing")
-    return posted
-
-
-def _grants(view: PurchaseView, judged: _Judged, now: datetime) -> list[Grant]:
-    terms = judged.published.terms
-    reason = {
-        "purchase_id": view.id,
-        "amount_fen": view.amount_fen,
-        "store_id": view.store_id,
-        "multiplier_percent": judged.earned.multiplier_percent,
-        "terms": view.terms_version,
-    }
-    waits = delivery.waiting(terms, judged.purchase.occurred_at, to_deliver=judged.purchase.to_deliver, now=now)
-    lasts = validity.of_points(terms, (waits and waits.activates_at) or now)
-    points = Grant(
-        member_id=view.member_id,
-        asset=Asset.POINTS,
-        amount=view.points,
-        key=earn_key(view.id, Asset.POINTS),
-        kind="purchase",
-        reason=reason,
-        occurred_at=view.occurred_at,
-        effective_at=now,
-        expires_at=None if waits and waits.event else lasts.expires_at,
-        idle=lasts.idle,
-        pending=waits,
-    )
-    # Growth value counts in the period in which the purchase happened, however late it is reported.
-    growth = replace(
-        points,
-        asset=Asset.GROWTH,
-        amount=view.growth,
-        key=earn_key(view.id, Asset.GROWTH),
-        effective_at=view.occurred_at,
-        expires_at=None,
-        idle=None,
-        pending=None,
-    )
-    return [grant for grant in (points, growth) if grant.amount]
-
-
-def earn_key(purchase_id: int, asset: Asset) -> str:
-    """The ledger key under which a purchase earned `asset`."""
-    return f"purchase:{purchase_id}:{asset}"
+) -> tuple[dict[Key, PurchaseView], list[tuple[Operation, Outcome]]]:
+    facts = []
+    for key, view in fresh.items():
+        purchase, terms = judged[key].purchase, judged[key].published.terms
+        waits = delivery.waiting(terms, purchase.occurred_at, to_deliver=purchase.to_deliver, now=now)
+        facts.append(earning.fact_of(view, pending=waits))
+    views, posted = await earning.earn(list(fresh.values()), facts, now=now)
+    return dict(zip(fresh, views, strict=True)), posted
 
 
 async def _tell(fresh: Mapping[Key, PurchaseView], principal: Principal, now: datetime) -> None:

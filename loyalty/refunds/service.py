@@ -30,10 +30,11 @@ from loyalty.money import AMOUNT_MAX
 from loyalty.program import queries as program
 from loyalty.program import validity
 from loyalty.program.terms import Terms
+from loyalty.purchases.earning import earn_key
 from loyalty.purchases.queries import COLUMNS as PURCHASE_COLUMNS
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.queries import view_of as purchase_view
-from loyalty.purchases.service import CLOCK_SKEW_MAX, EXTERNAL_ID_LENGTH_MAX, SOURCE_LENGTH_MAX, earn_key
+from loyalty.purchases.service import CLOCK_SKEW_MAX, EXTERNAL_ID_LENGTH_MAX, SOURCE_LENGTH_MAX
 from loyalty.purchases.tendering import tender_key
 from loyalty.refunds import rules
 from loyalty.refunds.queries import COLUMNS, RefundView, refunds_of, together, view_of
