@@ -70,12 +70,12 @@ async def test_points_are_told_and_each_movement_explained() -> None:
     assert "您当前有 128 积分" in said
     assert "1. " in said
     why = await person.presses_shown("第 1 笔")
-    assert "消费实付 ¥123.45" in why
+    assert "实付 ¥123.45，每 1 元 1 分" in why
     assert "单号：o" in why
     assert "123 分可用至" in why
     await person.says("积分")
     assert "连续签到第 1 天" in await person.presses_shown("第 2 笔")
-    assert "消费实付 ¥123.45" in await person.says("为什么")
+    assert "实付 ¥123.45" in await person.says("为什么")
     assert "还没有积分变动" in await Person().says("为什么")
 
 

@@ -1,0 +1,122 @@
+"""Earning rules over HTTP: drafted, tried, published, ended; and what purchases then earn."""
+
+from datetime import timedelta
+from typing import Any
+
+from loyalty import clock, db
+from loyalty.access import Role
+from tests.loyalty.earning.written import DOUBLE, document
+from tests.miniapp_api.people import Answered, Api, new_member, new_partner, new_staff, new_store
+
+RULES = "/v1/console/earning-rules"
+BUDGET = {"total": 1000}
+
+
+async def marketer(api: Api) -> Api:
+    return api.by((await new_staff(Role.MARKETER)).token)
+
+
+async def published(by: Api, code: str, amount: Any, **more: Any) -> Answered:
+    since = (clock.now() - timedelta(days=30)).isoformat()
+    draft = await by.post(RULES, document(code, amount, effective_from=since, **{"budget": BUDGET, **more}))
+    assert draft.status == 201, draft.body
+    return await by.post(f"{RULES}/{code}/publication", {"fingerprint": draft.json["fingerprint"]})
+
+
+async def public_id(member_id: int) -> str:
+    return str(await db.fetch_value("SELECT public_id FROM member WHERE id = $1", member_id))
+
+
+async def bought(till: Api, member: str, number: str, amount_fen: int = 10_000, **more: Any) -> Answered:
+    report = {"external_id": number, "member": member, "amount_fen": amount_fen, "occurred_at": clock.now().isoformat()}
+    return await till.post("/v1/partner/purchases", {**report, **more})
+
+
+async def test_from_draft_to_points(api: Api) -> None:
+    by = await marketer(api)
+    tea = {"op": "any_line", "where": {"op": "eq", "field": "line.category", "value": "tea"}}
+    done = await published(by, "tea_double", DOUBLE, condition=tea)
+    assert (done.status, done.json["status"], done.json["version"]) == (201, "published", 1)
+    member = await new_member()
+    who, till = await public_id(member.id), api.by(await new_partner(await new_store()))
+    plain = await bought(till, who, "o1")
+    lines = [{"no": 1, "amount_fen": 10_000, "category": "tea"}]
+    at = clock.now().isoformat()
+    double = await bought(till, who, "o2", lines=lines, occurred_at=at)
+    assert (plain.json["points"], double.json["points"]) == (100, 200)
+    assert (await bought(till, who, "o2", lines=lines, occurred_at=at)).json["points"] == 200
+    (listed,) = (await by.get(RULES)).json["items"]
+    assert (listed["code"], listed["budget_used"]) == ("tea_double", 100)
+
+
+async def test_a_new_version_counts_and_every_version_stays(api: Api) -> None:
+    by = await marketer(api)
+    await published(by, "gift", 10)
+    await published(by, "gift", 20)
+    versions = (await by.get(f"{RULES}/gift")).json["items"]
+    assert [(one["version"], one["document"]["amount"]["points"]) for one in versions] == [(2, 20), (1, 10)]
+    ended = await by.post(f"{RULES}/gift/end", {})
+    assert ended.status == 201
+    assert all(one["effective_until"] for one in ended.json["items"])
+    assert (await by.post(f"{RULES}/gift/end", {})).code == "earning.rule_unknown"
+    past = (clock.now() - timedelta(days=1)).isoformat()
+    assert (await by.post(f"{RULES}/gift/end", {"at": past})).code == "earning.ends_too_early"
+    assert (await by.get(f"{RULES}/nothing")).code == "earning.rule_unknown"
+
+
+async def test_a_rule_is_tried_out_before_anybody_gets_it(api: Api) -> None:
+    by, member = await marketer(api), await new_member()
+    sunday = {"op": "weekdays", "days": [7]}
+    tried = {
+        "member": await public_id(member.id),
+        "trigger": "purchase",
+        "occurred_at": "2026-11-25T12:00:00+08:00",
+        "amount_fen": 10_000,
+        "tenders": {"points": 2000, "cash": 8000},
+        "rule": document("double", {"kind": "multiplier", "percent": 300}, caps=[{"per": "day", "amount": 100}]),
+    }
+    seen = await by.post(f"{RULES}/preview", tried)
+    assert seen.status == 200, seen.body
+    assert seen.json["totals"] == {"growth": 80, "points": 180}
+    (capped,) = [one for one in seen.json["awards"] if one["rule"] == "double"]
+    assert (capped["wanted"], capped["withheld"]) == (160, [{"amount": 60, "reason": "cap:daily", "scope": "rule"}])
+    tried["rule"] = document("double", DOUBLE, condition={"op": "all", "of": [sunday]})
+    silent = (await by.post(f"{RULES}/preview", tried)).json["unfired"]
+    assert ("double", "condition", "of.0") in [(one["rule"], one["why"], one["path"]) for one in silent]
+    assert await db.fetch_value("SELECT count(*) FROM earning_fact") == 0
+
+
+async def test_what_cannot_be_meant_names_its_place(api: Api) -> None:
+    by = await marketer(api)
+    misspelt = {"op": "all", "of": [{"op": "ge", "field": "member.spending", "value": 1}]}
+    unknown = await by.post(RULES, document("a", 1, condition=misspelt))
+    assert (unknown.status, unknown.code, unknown.json["path"]) == (400, "conditions.field_unknown", "condition.of.0")
+    shape = await by.post(RULES, document("a", 1, condition={"op": "not", "of": {"op": "most"}}))
+    assert shape.json["errors"] == [{"field": "condition.of", "problem": "union_tag_invalid"}]
+    lines = {"op": "any_line", "where": {"op": "eq", "field": "line.sku", "value": "a"}}
+    assert (
+        await by.post(RULES, document("a", 1, trigger="check_in", condition=lines))
+    ).code == "conditions.field_not_here"
+    assert (await by.post(RULES, document("a", 1, asset="points:stars"))).code == "earning.kind_unknown"
+    await published(by, "one", 10, group={"code": "g", "mode": "best"})
+    assert (
+        await by.post(RULES, document("two", 10, group={"code": "g", "mode": "first"}))
+    ).code == "earning.group_mixed"
+    vocabulary = (await by.get("/v1/console/earning-vocabulary")).json
+    assert "member.spend" in {one["name"] for one in vocabulary["fields"]}
+
+
+async def test_large_budgets_and_changed_drafts_are_not_published_alone(api: Api) -> None:
+    by = await marketer(api)
+    assert (await published(by, "endless", 10, budget=None)).code == "access.needs_another"
+    assert (await published(by, "large", 10, budget={"total": 1_000_001})).code == "access.needs_another"
+    draft = await by.post(RULES, document("gift", 10, budget=BUDGET))
+    await by.post(RULES, document("gift", 11, budget=BUDGET))
+    changed = await by.post(f"{RULES}/gift/publication", {"fingerprint": draft.json["fingerprint"]})
+    assert changed.code == "earning.rule_changed"
+
+
+async def test_only_marketers_write_rules(api: Api) -> None:
+    for role in (Role.CLERK, Role.FINANCE, Role.AUDITOR):
+        someone = api.by((await new_staff(role, store_id=await new_store())).token)
+        assert (await someone.post(RULES, document("gift", 10))).status == 403
