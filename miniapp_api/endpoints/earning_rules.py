@@ -48,12 +48,12 @@ UNWORKABLE = (
 
 @dataclass(frozen=True, slots=True)
 class WrittenRule:
-    """One version of a rule; publishing names the fingerprint that was read. `budget_used` counts over versions."""
+    """One version of a rule; publishing names the rule that was read. `budget_used` counts over versions."""
 
     code: str
     version: int
     status: str
-    fingerprint: str
+    rule_sha256: str
     document: Mapping[str, Any]
     effective_from: datetime | None
     effective_until: datetime | None
@@ -131,7 +131,7 @@ class RuleDocument(Rule, Body):
 class RulePublication(Body):
     """Which draft is meant."""
 
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    rule_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class RuleEnd(Body):
@@ -192,14 +192,14 @@ async def earning_vocabulary(call: Call[NoBody, NoQuery]) -> Vocabulary:
 
 
 async def draft_earning_rule(call: Call[RuleDocument, NoQuery]) -> WrittenRule:
-    """Write a draft; the answer's fingerprint is what publishing names."""
+    """Write a draft; the answer's `rule_sha256` is what publishing names."""
     rule = Rule.model_validate(call.body.model_dump())
     return await _one(await publishing.draft(rule, principal=call.staff, now=call.now))
 
 
 async def publish_earning_rule(call: Call[RulePublication, NoQuery]) -> WrittenRule:
     """Bring a draft before members."""
-    done = await publishing.publish(call.path["code"], call.body.fingerprint, principal=call.staff, now=call.now)
+    done = await publishing.publish(call.path["code"], call.body.rule_sha256, principal=call.staff, now=call.now)
     return await _one(done)
 
 
@@ -263,7 +263,7 @@ async def _written(views: Sequence[RuleView]) -> tuple[WrittenRule, ...]:
             code=view.code,
             version=view.version,
             status=view.status,
-            fingerprint=view.fingerprint,
+            rule_sha256=view.fingerprint,
             document=documents.document_of(view.rule),
             effective_from=view.effective_from,
             effective_until=view.effective_until,

@@ -20,7 +20,7 @@ async def published(by: Api, code: str, amount: Any, **more: Any) -> Answered:
     since = (clock.now() - timedelta(days=30)).isoformat()
     draft = await by.post(RULES, document(code, amount, effective_from=since, **{"budget": BUDGET, **more}))
     assert draft.status == 201, draft.body
-    return await by.post(f"{RULES}/{code}/publication", {"fingerprint": draft.json["fingerprint"]})
+    return await by.post(f"{RULES}/{code}/publication", {"rule_sha256": draft.json["rule_sha256"]})
 
 
 async def public_id(member_id: int) -> str:
@@ -112,7 +112,7 @@ async def test_large_budgets_and_changed_drafts_are_not_published_alone(api: Api
     assert (await published(by, "large", 10, budget={"total": 1_000_001})).code == "access.needs_another"
     draft = await by.post(RULES, document("gift", 10, budget=BUDGET))
     await by.post(RULES, document("gift", 11, budget=BUDGET))
-    changed = await by.post(f"{RULES}/gift/publication", {"fingerprint": draft.json["fingerprint"]})
+    changed = await by.post(f"{RULES}/gift/publication", {"rule_sha256": draft.json["rule_sha256"]})
     assert changed.code == "earning.rule_changed"
 
 
