@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from loyalty import config, db
+from loyalty.ladders import queries as ladders
 from loyalty.outbox import service as outbox
 from loyalty.outbox.service import TRANSACTION, Notice
 from loyalty.program import queries as program
@@ -173,10 +174,11 @@ class TestExaminations:
 
 SEEDED = """
 SELECT i.external_id, m.name_masked, m.phone_masked, m.birthday_month_day, m.status,
-       (SELECT available FROM ledger_balance b WHERE b.member_id = m.id AND b.asset = 'points') AS points,
+       (SELECT sum(e.delta) FROM ledger_entry e
+        WHERE e.member_id = m.id AND e.asset = 'points' AND NOT starts_with(e.kind, 'draw')) AS points,
        (SELECT array_agg(p.external_id || ':' || p.amount_fen || ':' || p.occurred_at ORDER BY p.external_id)
         FROM purchase p WHERE p.member_id = m.id) AS purchases,
-       (SELECT count(*) FROM coupon c WHERE c.member_id = m.id) AS coupons
+       (SELECT count(*) FROM coupon c WHERE c.member_id = m.id AND c.origin <> 'draw') AS coupons
 FROM member m JOIN channel_identity i ON i.member_id = m.id ORDER BY i.external_id
 """
 
@@ -185,6 +187,7 @@ FROM member m JOIN channel_identity i ON i.member_id = m.id ORDER BY i.external_
 class TestSeed:
     async def seeded(self, members: int, number: int) -> list[tuple[object, ...]]:
         program.forget()
+        ladders.forget()
         said: list[str] = []
         await seed(members=members, corp_id="ww1", seed=number, now=NOW, progress=said.append)
         return [tuple(row) for row in await db.fetch(SEEDED)]
