@@ -1,4 +1,4 @@
-"""Deferred revenue of a points programme (IFRS 15 / 新收入准则): what of a sale is owed in points, and when it is earned.
+"""Deferred revenue of a points programme (IFRS 15, 新收入准则): what of a sale is owed in points, when it is earned.
 
 A sale with points has two promises: the goods, and the points. The price is shared out by their stand-alone prices;
 points count with the share of them that is expected to be redeemed. Revenue of points is what was allocated to them
@@ -65,7 +65,7 @@ def release(deferred: Decimal, periods: Iterable[Period]) -> list[Released]:
     released = []
     for period in periods:
         redeemed += period.redeemed
-        if not 0 < period.expected or redeemed > period.expected:
+        if not period.expected > 0 or redeemed > period.expected:
             raise EstimateImpossible(expected=period.expected, redeemed=redeemed)
         cumulative = deferred * redeemed / period.expected
         released.append(Released(cumulative - before, cumulative, deferred - cumulative))

@@ -53,6 +53,21 @@ class RedemptionTerms(_Part):
     max_percent: Annotated[int, Field(ge=0, le=100)] = 100
 
 
+class AccountCode(_Part):
+    """An account of the merchant's general ledger."""
+
+    code: Annotated[str, Field(min_length=1, max_length=40)]
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class AccountTerms(_Part):
+    """Which accounts the programme's vouchers name."""
+
+    liability: AccountCode = AccountCode(code="2205.01", name="合同负债-会员积分")
+    revenue: AccountCode = AccountCode(code="6001.01", name="主营业务收入-积分")
+    goodwill: AccountCode = AccountCode(code="6601.01", name="销售费用-积分补偿")
+
+
 class RefundTerms(_Part):
     """How a partial return is reckoned where its reporter does not say: `readjudicate` judges what is kept as if only
     that had been bought, `proportional` gives back the returned part of everything. Older purchases than `days` are
@@ -144,6 +159,7 @@ class Terms(_Part):
     claw_back: ClawBackTerms = ClawBackTerms()
     redemption: RedemptionTerms = RedemptionTerms()
     refunds: RefundTerms = RefundTerms()
+    accounts: AccountTerms = AccountTerms()
     growth: GrowthTerms = GrowthTerms()
     earning: EarningTerms = EarningTerms()
     check_in: CheckInTerms = CheckInTerms()

@@ -4,6 +4,7 @@ from typing import Final
 
 from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import (
+    accounting,
     approvals,
     check_ins,
     checkouts,
@@ -48,6 +49,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *approvals.ENDPOINTS,
     *tier_overrides.ENDPOINTS,
     *ladders.ENDPOINTS,
+    *accounting.ENDPOINTS,
     *partner.ENDPOINTS,
     *sales.ENDPOINTS,
     *checkouts.ENDPOINTS,

@@ -39,6 +39,7 @@ CHINESE_IN_CODE: Final = {
     "bot/wx_template_fields.py": "the shape of an amount that the platform accepts",
     "handlers/intent*.py": "what people type is matched here",
     "handlers/render.py": "the mark-up of templates knows full-width colons",
+    "loyalty/accounting/books.py": "columns and summaries that Chinese finance systems import",
     "loyalty/datarights/rules.py": "what stays after erasure names its law; full-width forms of what spreadsheets run",
     "loyalty/migrations/0001_initial.py": "generated; descriptions of tables",
     "loyalty/program/terms.py": "the brand's name is the programme's own data",
