@@ -155,11 +155,11 @@ class Rule(_Part):
     """One earning rule.
 
     Rules are looked at by `order`, then by code. `multipliable` rules give what multipliers multiply (None: those that
-    count money or lines, and check-ins). An `exclusive` rule does not meet other promotions: it fires alone or, when
-    another fired before it, not at all; what is multipliable and the multiplier of the tier are no promotions.
-    `per_transaction` refuses in full what the rule would give above it at once. `pending` units are not usable yet,
-    `expiry` ends them by another rule than the programme's. The rule counts for what happens from `effective_from`
-    (None: its publication) until `effective_until`.
+    count money other than in steps, or lines, and check-ins). An `exclusive` rule does not meet other promotions: it
+    fires alone or, when another fired before it, not at all; what is multipliable and the multiplier of the tier are no
+    promotions. `per_transaction` refuses in full what the rule would give above it at once. `pending` units are not
+    usable yet, `expiry` ends them by another rule than the programme's. The rule counts for what happens from
+    `effective_from` (None: its publication) until `effective_until`.
     """
 
     code: Code
@@ -199,7 +199,8 @@ class Rule(_Part):
         """Whether multipliers multiply what it gives."""
         if self.multipliable is not None:
             return self.multipliable
-        return isinstance(self.amount, PerYuan | PerLine | Streak)
+        counts_money = isinstance(self.amount, PerYuan) and not self.amount.steps
+        return counts_money or isinstance(self.amount, PerLine | Streak)
 
     @property
     def is_promotion(self) -> bool:

@@ -1,6 +1,6 @@
 """The earning rules in force, and what was written of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -53,6 +53,9 @@ class _Seen:
 
 
 _seen = _Seen()
+_THESE: Final = f"""
+SELECT {COLUMNS} FROM earning_rule WHERE (code, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+"""
 _PUBLISHED: Final = f"SELECT {COLUMNS} FROM earning_rule WHERE status = 'published' ORDER BY code, version DESC"
 
 
@@ -110,6 +113,24 @@ async def ruleset(trigger: str, at: datetime, written: Iterable[Versioned], *, n
         programme=known.terms,
         setting=Setting(known.terms.calendar, steps),
         version=known.version,
+    )
+
+
+async def ruleset_of(
+    trigger: str, at: datetime, versions: Mapping[str, int], terms_version: int, *, now: datetime
+) -> RuleSet:
+    """The rules that a fact was judged by, as it recorded them."""
+    written = [(code, version) for code, version in versions.items() if version != builtin.VERSION]
+    rows = await db.fetch(_THESE, [code for code, _ in written], [version for _, version in written]) if written else []
+    terms = await program.of_version(terms_version, now=now)
+    built_in = [one for one in builtin.rules(terms) if versions.get(one.code) == builtin.VERSION]
+    views = [view_of(row) for row in rows]
+    current = await ruleset(trigger, at, (), now=now)
+    return RuleSet(
+        rules=(*built_in, *(Versioned(view.version, view.rule) for view in views)),
+        programme=terms,
+        setting=current.setting,
+        version=terms_version,
     )
 
 

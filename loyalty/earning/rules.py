@@ -173,6 +173,17 @@ def evaluate(fact: Fact, ruleset: RuleSet, member: Values, used: Used) -> Evalua
     return Evaluation(fact, tuple(awards), tuple(unfired), used, carry)
 
 
+def unlimited(ruleset: RuleSet, *, without: frozenset[str]) -> RuleSet:
+    """The rules without their limits and those of the programme, `without` some of them: to judge again what was
+    judged under limits then."""
+    free = {"caps": (), "limits": (), "cooldown_hours": None, "per_transaction": None, "budget": None}
+    rules = tuple(
+        Versioned(one.version, one.rule.model_copy(update=free)) for one in ruleset.rules if one.code not in without
+    )
+    earning = ruleset.terms.model_copy(update={"caps": (), "per_transaction": None})
+    return replace(ruleset, rules=rules, programme=ruleset.programme.model_copy(update={"earning": earning}))
+
+
 def _occasion(fact: Fact, ruleset: RuleSet, member: Values) -> Occasion:
     values = {**member, **fact.values}
     if fact.trigger == PURCHASE:

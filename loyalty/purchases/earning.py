@@ -1,6 +1,6 @@
 """What purchases earn, by the rules in force when they happened, and what those rules leave when part comes back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -11,6 +11,7 @@ from loyalty.earning import service as earning
 from loyalty.earning.facts import Fact, FactLine
 from loyalty.ledger.operations import Asset, Operation, Pending
 from loyalty.ledger.service import Outcome
+from loyalty.money import split
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.receipt import Line
 
@@ -82,3 +83,27 @@ def fact_key(purchase_id: int) -> str:
 def earn_key(purchase_id: int, asset: Asset) -> str:
     """The ledger key under which a purchase earned `asset`."""
     return f"{fact_key(purchase_id)}:{asset}"
+
+
+def rest_of(view: PurchaseView, gone: Mapping[int, int], returned_fen: int) -> Fact | None:
+    """What is left of a purchase when `gone` pieces of its lines and goods of `returned_fen` went back; None for
+    nothing. Money and points go back in proportion to the price."""
+    kept_fen = view.amount_fen - returned_fen
+    if kept_fen <= 0:
+        return None
+    tenders = {
+        kind: fen - _part(fen, returned_fen, view.amount_fen) for kind, fen in (view.receipt.tenders or {}).items()
+    }
+    left = [(line, line.quantity - gone.get(line.no, 0)) for line in view.receipt.live]
+    left = [(line, pieces) for line, pieces in left if pieces > 0]
+    prices = [_part(line.amount_fen, pieces, line.quantity) for line, pieces in left]
+    weights = prices if any(prices) else [1] * len(prices)
+    lines = [
+        replace(_line(line), quantity=pieces, amount_fen=fen)
+        for (line, pieces), fen in zip(left, split(kept_fen, weights), strict=True)
+    ]
+    return replace(fact_of(view), amount_fen=kept_fen, tenders=tenders, lines=lines)
+
+
+def _part(units: int, part: int, whole: int) -> int:
+    return split(units, [part, whole - part])[0] if whole else 0

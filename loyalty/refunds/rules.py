@@ -113,11 +113,22 @@ def _due_fen(lines: Sequence[Line], gone: Mapping[int, int], purchase: Sold) -> 
     return max(0, kept - off)
 
 
-def quote(purchase: Sold, amount_fen: int, earlier: Earlier, *, method: Method, terms: Terms) -> Quote:
-    """What returning goods of this price comes to; `terms` are those the purchase was judged by."""
+def quote(
+    purchase: Sold,
+    amount_fen: int,
+    earlier: Earlier,
+    *,
+    method: Method,
+    terms: Terms,
+    kept: tuple[int, int] | None = None,
+) -> Quote:
+    """What returning goods of this price comes to; `terms` are those the purchase was judged by, `kept` the points and
+    growth that what is kept would have earned by the recorded rules, where they were asked."""
     after = earlier.amount_fen + amount_fen
     whole = purchase.amount_fen
     taken = _earned_back(purchase, after, earlier, method, terms)
+    if kept is not None:
+        taken = (purchase.points - kept[0], purchase.growth - kept[1])
     return Quote(
         method=method,
         amount_fen=amount_fen,

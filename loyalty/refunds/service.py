@@ -11,6 +11,9 @@ import orjson
 from loyalty import access, db
 from loyalty.access import Action, Principal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
+from loyalty.earning import returning
+from loyalty.earning.facts import Fact
+from loyalty.earning.returning import Recorded
 from loyalty.errors import Conflict, NotFound, ensure
 from loyalty.events import PurchaseRefunded
 from loyalty.ledger import service as ledger
@@ -30,7 +33,7 @@ from loyalty.money import AMOUNT_MAX
 from loyalty.program import queries as program
 from loyalty.program import validity
 from loyalty.program.terms import Terms
-from loyalty.purchases.earning import earn_key
+from loyalty.purchases import earning
 from loyalty.purchases.queries import COLUMNS as PURCHASE_COLUMNS
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.queries import view_of as purchase_view
@@ -107,6 +110,7 @@ class _Case:
     earlier: Earlier
     terms: Terms
     judged_by: Terms
+    recorded: Recorded | None
 
     @property
     def sold(self) -> Sold:
@@ -121,7 +125,25 @@ class _Case:
         left = self.purchase.amount_fen - self.earlier.amount_fen
         if priced > left:
             raise RefundTooLarge(left_fen=left)
-        return rules.quote(self.sold, priced, self.earlier, method=method, terms=self.judged_by)
+        kept = self._kept(new, priced, method)
+        return rules.quote(self.sold, priced, self.earlier, method=method, terms=self.judged_by, kept=kept)
+
+    def rest(self, new: NewRefund, priced: int) -> Fact | None:
+        """What is left of the purchase, as earning rules see it."""
+        gone = {
+            no: self.earlier.returned(no) + new.lines.get(no, 0) for no in {*new.lines, *(self.earlier.lines or {})}
+        }
+        return earning.rest_of(self.purchase, gone, self.earlier.amount_fen + priced)
+
+    def _kept(self, new: NewRefund, priced: int, method: Method) -> tuple[int, int] | None:
+        if method != "readjudicate" or self.recorded is None:
+            return None
+        kept = self.recorded.kept(self.rest(new, priced))
+        units = dict.fromkeys((Asset.POINTS, Asset.GROWTH), 0)
+        for one in self.recorded.awards:
+            if one.asset in units:
+                units[Asset(one.asset)] += kept[one.id]
+        return units[Asset.POINTS], units[Asset.GROWTH]
 
 
 async def preview(new: NewRefund, *, principal: Principal, now: datetime) -> list[Quote]:
@@ -160,9 +182,23 @@ async def refund(new: NewRefund, *, principal: Principal, now: datetime) -> Refu
     if not booked:
         raise RefundTooLarge(left_fen=case.purchase.amount_fen - case.purchase.refunded_fen)
     done = await _write(new, case, quoted, now)
+    await _note(new, case, quoted)
     await _tell(done, case.purchase, principal, now)
     await refunding.refunded([(case.purchase.member_id, case.purchase.id)], now=now)
     return done
+
+
+async def _note(new: NewRefund, case: _Case, quoted: Quote) -> None:
+    """Limits of the rules have again what was taken back."""
+    if case.recorded is None:
+        return
+    rest = case.rest(new, quoted.amount_fen)
+    if quoted.method == "readjudicate" or rest is None:
+        kept = case.recorded.kept(rest)
+    else:
+        kept = case.recorded.shared(Asset.POINTS, quoted.points_taken)
+        kept |= case.recorded.shared(Asset.GROWTH, quoted.growth_taken)
+    await returning.give_back(case.recorded, kept, member_id=case.purchase.member_id, rest=rest)
 
 
 def _check(new: NewRefund, now: datetime) -> None:
@@ -192,7 +228,8 @@ async def _case(new: NewRefund, principal: Principal, now: datetime, *, lock: st
     if new.occurred_at > purchase.occurred_at + timedelta(days=terms.refunds.days):
         raise RefundTooLate(days=terms.refunds.days)
     judged_by = await program.of_version(purchase.terms_version, now=now)
-    return _Case(purchase, together(await refunds_of(purchase.id)), terms, judged_by)
+    recorded = await returning.recorded(earning.fact_key(purchase.id), now=now)
+    return _Case(purchase, together(await refunds_of(purchase.id)), terms, judged_by, recorded)
 
 
 def _repeat(known: RefundView, new: NewRefund, purchase: PurchaseView) -> RefundView:
@@ -243,7 +280,9 @@ async def _move(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> tu
     policy = await _policy(case, now)
     for asset, amount in ((Asset.POINTS, quoted.points_taken), (Asset.GROWTH, quoted.growth_taken)):
         if amount:
-            batch.append(_taking(new, case.purchase, asset, amount, policy if asset == Asset.POINTS else ClawBack()))
+            keys = case.recorded.keys(asset) if case.recorded is not None else ()
+            policed = policy if asset == Asset.POINTS else ClawBack()
+            batch.append(_taking(new, case.purchase, asset, amount, policed, keys))
     outcomes = await ledger.post(batch, now=now)
     await tiers.review_posted(list(zip(batch, outcomes, strict=True)), buyers=[case.purchase.member_id], now=now)
     if batch and isinstance(batch[0], Reverse) and isinstance(outcomes[0], NothingToReverse):
@@ -295,7 +334,9 @@ async def _policy(case: _Case, now: datetime) -> ClawBack:
     return ClawBack(Claw.ALLOW, claw.cap_of(tier))
 
 
-def _taking(new: NewRefund, purchase: PurchaseView, asset: Asset, amount: int, policy: ClawBack) -> TakeBack:
+def _taking(
+    new: NewRefund, purchase: PurchaseView, asset: Asset, amount: int, policy: ClawBack, keys: tuple[str, ...]
+) -> TakeBack:
     return TakeBack(
         member_id=purchase.member_id,
         asset=asset,
@@ -304,7 +345,7 @@ def _taking(new: NewRefund, purchase: PurchaseView, asset: Asset, amount: int, p
         kind="refund",
         reason={"purchase_id": purchase.id, "amount_fen": new.amount_fen},
         occurred_at=new.occurred_at,
-        reverses=(earn_key(purchase.id, asset),),
+        reverses=keys or (earning.earn_key(purchase.id, asset),),
         policy=policy,
     )
 
