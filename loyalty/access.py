@@ -35,6 +35,7 @@ class Action(StrEnum):
     MEMBER_REVEAL = "member.reveal"
     PURCHASE_RECORD = "purchase.record"
     PURCHASE_REFUND = "purchase.refund"
+    EVENT_REPORT = "event.report"
     COUPON_REDEEM = "coupon.redeem"
     COUPON_UNDO = "coupon.undo"
     POINTS_GRANT = "points.grant"
@@ -240,7 +241,9 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
 }
 """Role by action; what has no cell is refused."""
 
-PARTNER_ACTIONS: Final = frozenset({Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND})
+PARTNER_ACTIONS: Final = frozenset(
+    {Action.EVENT_REPORT, Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND}
+)
 MEMBER_ACTIONS: Final = frozenset({Action.SELF_READ, Action.SELF_WRITE})
 SYSTEM_ACTIONS: Final = frozenset(
     {
@@ -248,6 +251,7 @@ SYSTEM_ACTIONS: Final = frozenset(
         Action.MEMBER_REGISTER,
         Action.PURCHASE_RECORD,
         Action.PURCHASE_REFUND,
+        Action.EVENT_REPORT,
         Action.CAMPAIGN_EDIT,
         Action.TERMS_PROPOSE,
         Action.TERMS_APPROVE,

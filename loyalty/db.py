@@ -43,6 +43,7 @@ MODEL_MODULES: Final = (
     "loyalty.ladders.models",
     "loyalty.ledger.models",
     "loyalty.member_codes.models",
+    "loyalty.member_events.models",
     "loyalty.members.models",
     "loyalty.merges.models",
     "loyalty.outbox.models",

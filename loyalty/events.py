@@ -35,6 +35,11 @@ class MemberRegistered(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileCompleted(Event):
+    name: ClassVar[str] = "member.profile_completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MembersMerged(Event):
     name: ClassVar[str] = "member.merged"
     source_id: int
@@ -72,6 +77,13 @@ class CheckedIn(Event):
     day: date
     streak: int
     points: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberEventReported(Event):
+    name: ClassVar[str] = "member_event.reported"
+    event: str
+    event_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,12 +224,14 @@ EVENTS: Final[dict[str, type[Event]]] = {
     for kind in (
         MemberJoined,
         MemberRegistered,
+        ProfileCompleted,
         MembersMerged,
         MemberClosed,
         ChannelFollowed,
         ChannelLeft,
         ConsentChanged,
         CheckedIn,
+        MemberEventReported,
         PointsAccrued,
         PointsSpent,
         PointsExpired,
@@ -240,5 +254,12 @@ EVENTS: Final[dict[str, type[Event]]] = {
 
 # What somebody waits for; an event outside this set is history only and costs no queue row.
 SUBSCRIBED: Final = frozenset(
-    {"member.registered", "member.merged", "approval.requested", "approval.decided", "tier.lowered"}
+    {
+        "member.registered",
+        "member.profile_completed",
+        "member.merged",
+        "approval.requested",
+        "approval.decided",
+        "tier.lowered",
+    }
 )

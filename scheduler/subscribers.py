@@ -13,6 +13,7 @@ from loyalty.staff import queries as staff
 from loyalty.tiers import ending
 from loyalty.tiers import service as tiers
 from loyalty.tiers.ending import Lowered
+from scheduler import earning
 
 Subscriber = Callable[[Sequence[Recorded], datetime], Awaitable[None]]
 
@@ -100,7 +101,11 @@ async def end_points_of_tiers(events: Sequence[Recorded], now: datetime) -> None
 
 
 SUBSCRIBERS: Final[Mapping[str, tuple[Subscriber, ...]]] = {
-    "member.registered": (enrol_birthdays,),
+    "member.profile_completed": (earning.of_profile,),
+    "member.registered": (
+        earning.of_registration,
+        enrol_birthdays,
+    ),
     "member.merged": (review_tiers, tell_of_merge),
     "approval.requested": (ask_deciders,),
     "approval.decided": (tell_asker,),

@@ -1,12 +1,16 @@
 """Checking in: the unique (member, day) row is the only guard, also between two taps at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from loyalty import db
 from loyalty.check_ins import rules
 from loyalty.clock import business_day
+from loyalty.conditions.vocabulary import CHECK_IN
+from loyalty.earning import queries as earning_rules
+from loyalty.earning import service as earning
+from loyalty.earning.facts import Fact
 from loyalty.errors import Conflict, unreachable
 from loyalty.events import CheckedIn
 from loyalty.ledger import service as ledger
@@ -31,6 +35,11 @@ FROM unnest($3::bigint[], $4::int[], $5::bigint[]) AS given(member_id, streak, p
 ORDER BY member_id
 ON CONFLICT (member_id, day) DO NOTHING
 RETURNING member_id
+"""
+
+_POINTS = """
+UPDATE check_in SET points = given.points FROM unnest($2::bigint[], $3::bigint[]) AS given(member_id, points)
+WHERE check_in.member_id = given.member_id AND check_in.day = $1 AND check_in.points <> given.points
 """
 
 
@@ -65,7 +74,12 @@ async def check_in_many(member_ids: Sequence[int], *, now: datetime) -> list[Che
     fresh = [member_id for member_id in unique if (last := seen.get(member_id)) is None or last.day < day]
     rewards = {member_id: rules.reward(seen.get(member_id), day, published.terms.check_in) for member_id in fresh}
     won = await _insert(rewards, day, now)
-    posted = await _pay({member_id: rewards[member_id] for member_id in won}, day, published, now)
+    paid = {member_id: rewards[member_id] for member_id in won}
+    if won and await earning_rules.has_published(CHECK_IN, now, now=now):
+        posted = await _award(paid, day, now)
+        rewards |= await _as_awarded(paid, posted, day)
+    else:
+        posted = await _pay(paid, day, published, now)
     await tiers.review_posted(posted, now=now)
     balances = _points(posted)
     await spine.record(
@@ -115,6 +129,35 @@ async def _insert(rewards: Mapping[int, rules.Reward], day: date, now: datetime)
         [reward.points for reward in rewards.values()],
     )
     return sorted(row["member_id"] for row in rows)
+
+
+async def _award(rewards: Mapping[int, rules.Reward], day: date, now: datetime) -> list[tuple[Operation, Posted]]:
+    """What the published rules give, the programme's own points among it."""
+    facts = [
+        Fact(
+            trigger=CHECK_IN,
+            key=f"check_in:{day.isoformat()}",
+            member_id=member_id,
+            occurred_at=now,
+            values={"check_in.streak": reward.streak},
+            kind="check_in",
+            reason={"day": day.isoformat(), "streak": reward.streak, "bonus": reward.bonus},
+        )
+        for member_id, reward in rewards.items()
+    ]
+    return [pair for earned in await earning.award(facts, now=now) for pair in earned.posted]
+
+
+async def _as_awarded(
+    rewards: Mapping[int, rules.Reward], posted: Sequence[tuple[Operation, Posted]], day: date
+) -> dict[int, rules.Reward]:
+    """Each reward with the points that were given in the end; the check-in keeps them."""
+    points = dict.fromkeys(rewards, 0)
+    for operation, outcome in posted:
+        if operation.asset == Asset.POINTS:
+            points[operation.member_id] += outcome.amount
+    await db.execute(_POINTS, day, list(points), list(points.values()))
+    return {member_id: replace(reward, points=points[member_id]) for member_id, reward in rewards.items()}
 
 
 async def _pay(

@@ -149,6 +149,13 @@ HOLDINGS: Final = (
         "given_by_staff",
         ("points", "reason", "status", "day"),
     ),
+    Holding(
+        "member_event",
+        Erasure.KEEP,
+        "what points were given for",
+        "told_by_others",
+        ("source", "external_id", "name", "data", "occurred_at"),
+    ),
     Holding("earning_fact", Erasure.KEEP, "what was counted for which award; the awards say what came of it"),
     Holding(
         "earning_award",

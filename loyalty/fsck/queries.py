@@ -27,14 +27,15 @@ INVARIANTS: Final = (
         SELECT format('check-in %s of member %s on %s', c.id, c.member_id, c.day) FROM check_in c
         WHERE c.points > 0 AND NOT EXISTS (
             SELECT 1 FROM ledger_entry e
-            WHERE e.key = 'check_in:' || c.day || ':points' AND e.delta = c.points AND e.member_id IN (
+            WHERE (e.key = 'check_in:' || c.day || ':points' OR starts_with(e.key, 'check_in:' || c.day || ':points:'))
+              AND e.member_id IN (
                 -- A merge moves the check-in; the entry keeps naming who it was booked for.
                 WITH RECURSIVE whole AS (
                     SELECT c.member_id AS id
                     UNION SELECT merge.source_id FROM member_merge merge JOIN whole ON merge.target_id = whole.id
                 )
                 SELECT id FROM whole
-            )
+            ) GROUP BY e.member_id HAVING sum(e.amount) = c.points
         )
         """,
     ),

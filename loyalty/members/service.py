@@ -10,7 +10,7 @@ from tortoise.exceptions import IntegrityError
 
 from loyalty import clock, db, vault
 from loyalty.errors import Conflict, NotFound, ensure
-from loyalty.events import MemberRegistered
+from loyalty.events import MemberRegistered, ProfileCompleted
 from loyalty.members import rules
 from loyalty.phones import rules as phones
 from loyalty.program import queries as program
@@ -32,7 +32,8 @@ INSERT INTO member_key (member_id, wrapped_key, root_key_version, created_at)
 SELECT id, wrapped, $9, $7 FROM unnest($1::bigint[], $8::bytea[]) AS given(id, wrapped) ORDER BY id
 """
 _LOCK: Final = """
-SELECT m.id, m.number, m.status, m.phone_index, m.birthday_month_day, k.wrapped_key
+SELECT m.id, m.number, m.status, m.phone_index, m.birthday_month_day, m.name_sealed IS NOT NULL AS has_name,
+       k.wrapped_key
 FROM member m JOIN member_key k ON k.member_id = m.id
 WHERE m.id = $1 FOR UPDATE OF m
 """
@@ -94,7 +95,14 @@ class _Locked:
     status: str
     phone_index: str | None
     has_birthday: bool
+    has_name: bool
     key: bytes
+
+    def becomes_whole(self, *, phone: bool = False, name: bool = False, birthday: bool = False) -> bool:
+        """Whether what is new was all that the profile lacked."""
+        had = (self.phone_index is not None, self.has_name, self.has_birthday)
+        has = (had[0] or phone, had[1] or name, had[2] or birthday)
+        return all(has) and not all(had)
 
 
 async def reserve_ids(count: int) -> list[int]:
@@ -148,6 +156,7 @@ async def register(
         await _rename(member, name)
     if birthday is not None:
         await _set_birthday(member, birthday, now=now)
+    await _tell_when_whole(member, now, phone=phone is not None, name=name is not None, birthday=birthday is not None)
     became = await db.execute(
         "UPDATE member SET status = 'active', registered_at = $2 WHERE id = $1 AND status = 'guest'", member_id, now
     )
@@ -163,7 +172,9 @@ async def bind_phone(member_id: int, phone: VerifiedPhone, *, now: datetime) -> 
     Raises:
         MemberGone, PhoneTaken.
     """
-    await _bind_phone(await _lock(member_id), phone, now=now)
+    member = await _lock(member_id)
+    await _bind_phone(member, phone, now=now)
+    await _tell_when_whole(member, now, phone=True)
 
 
 async def release_phone(member_id: int) -> None:
@@ -194,7 +205,9 @@ async def rename(member_id: int, name: str, *, now: datetime) -> None:
         MemberGone.
         NameRefused: empty, too long, or with characters that deceive the reader.
     """
-    await _rename(await _lock(member_id), name)
+    member = await _lock(member_id)
+    await _rename(member, name)
+    await _tell_when_whole(member, now, name=True)
 
 
 async def set_birthday(member_id: int, birthday: date, *, now: datetime) -> None:
@@ -205,7 +218,9 @@ async def set_birthday(member_id: int, birthday: date, *, now: datetime) -> None
         BirthdayRefused: in the future or impossibly long ago.
         BirthdaySet: another one is stored.
     """
-    await _set_birthday(await _lock(member_id), birthday, now=now)
+    member = await _lock(member_id)
+    await _set_birthday(member, birthday, now=now)
+    await _tell_when_whole(member, now, birthday=True)
 
 
 async def set_profiling(member_id: int, *, allowed: bool) -> None:
@@ -234,8 +249,16 @@ async def _lock(member_id: int) -> _Locked:
         status=row["status"],
         phone_index=row["phone_index"],
         has_birthday=row["birthday_month_day"] is not None,
+        has_name=row["has_name"],
         key=unwrapped(row["id"], row["wrapped_key"]),
     )
+
+
+async def _tell_when_whole(
+    member: _Locked, now: datetime, *, phone: bool = False, name: bool = False, birthday: bool = False
+) -> None:
+    if member.becomes_whole(phone=phone, name=name, birthday=birthday):
+        await spine.record(ProfileCompleted(member_id=member.id, at=now), now=now)
 
 
 async def _bind_phone(member: _Locked, phone: VerifiedPhone, *, now: datetime) -> None:

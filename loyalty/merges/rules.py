@@ -42,6 +42,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "ledger_posting": Fate.STAYS,
     "link_code": Fate.STAYS,
     "member_code_use": Fate.STAYS,
+    "member_event": Fate.MOVES,
     "member_key": Fate.STAYS,
     "outbox": Fate.MOVES,
     "phone_claim": Fate.STAYS,

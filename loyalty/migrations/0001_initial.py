@@ -657,6 +657,21 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='MemberEvent',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('member_id', fields.BigIntField()),
+                ('source', fields.CharField(max_length=40)),
+                ('external_id', fields.CharField(max_length=80)),
+                ('name', fields.CharField(max_length=40)),
+                ('data', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
+                ('occurred_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('recorded_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'member_event', 'app': 'loyalty', 'unique_together': (('source', 'external_id'),), 'indexes': [Index(fields=['member_id', 'occurred_at'])], 'pk_attr': 'id', 'table_description': 'One event as its system reported it, idempotent by (source, external_id).'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='MemberKey',
             fields=[
                 ('member_id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),

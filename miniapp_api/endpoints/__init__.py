@@ -17,6 +17,7 @@ from miniapp_api.endpoints import (
     ladders,
     me,
     partner,
+    partner_events,
     phone_claims,
     phones,
     points,
@@ -51,6 +52,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *ladders.ENDPOINTS,
     *accounting.ENDPOINTS,
     *partner.ENDPOINTS,
+    *partner_events.ENDPOINTS,
     *sales.ENDPOINTS,
     *checkouts.ENDPOINTS,
 )

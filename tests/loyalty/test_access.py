@@ -39,6 +39,7 @@ EXPECTED: Final[dict[Action, str]] = {
     Action.MEMBER_REVEAL: "-o-ea--",
     Action.PURCHASE_RECORD: "oo-----",
     Action.PURCHASE_REFUND: "-o-e---",
+    Action.EVENT_REPORT: "-------",
     Action.COUPON_REDEEM: "oo-----",
     Action.COUPON_UNDO: "-o-----",
     Action.POINTS_GRANT: "oo-----",
@@ -119,7 +120,7 @@ def test_a_member_acts_for_nobody_else(action: Action) -> None:
 @pytest.mark.parametrize("action", Action)
 def test_a_partner_speaks_for_its_store(action: Action) -> None:
     till, shop = PartnerPrincipal(3, store_id=OWN_STORE), PartnerPrincipal(4)
-    if action in {Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND}:
+    if action in {Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND, Action.EVENT_REPORT}:
         assert authorize(till, action, Resource(store_id=OWN_STORE)).mask
         assert authorize(shop, action, Resource(store_id=OTHER_STORE)).mask
         with pytest.raises(OtherStore):

@@ -120,3 +120,25 @@ async def test_only_marketers_write_rules(api: Api) -> None:
     for role in (Role.CLERK, Role.FINANCE, Role.AUDITOR):
         someone = api.by((await new_staff(role, store_id=await new_store())).token)
         assert (await someone.post(RULES, document("gift", 10))).status == 403
+
+
+async def test_a_partner_reports_an_event_and_hears_what_it_earned(api: Api) -> None:
+    by = await marketer(api)
+    stars = {"op": "ge", "field": "event.data.stars", "value": 5}
+    await published(by, "review", 30, trigger="event:reviewed", condition=stars)
+    member, till = await new_member(), api.by(await new_partner())
+    told = {
+        "external_id": "r1",
+        "member": await public_id(member.id),
+        "name": "reviewed",
+        "occurred_at": clock.now().isoformat(),
+        "data": {"stars": 5, "text": "好喝"},
+    }
+    dry = await till.post("/v1/partner/events", {**told, "dry_run": True})
+    assert (dry.status, dry.json["points"], dry.json["dry_run"]) == (201, 30, True)
+    done = await till.post("/v1/partner/events", told)
+    assert (done.json["points"], done.json["replayed"]) == (30, False)
+    assert (await till.post("/v1/partner/events", told)).json["replayed"]
+    assert (await till.post("/v1/partner/events", {**told, "name": "shared"})).code == "member_events.key_reused"
+    few = await till.post("/v1/partner/events", {**told, "external_id": "r2", "data": {"stars": 4}})
+    assert [one["why"] for one in few.json["earned"]["unfired"]] == ["condition"]
