@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from loyalty import clock, db
 from loyalty.access import Role
 from loyalty.ladders.rules import Benefits, Fixed
@@ -76,6 +78,36 @@ async def test_case_33_the_tier_multiplies_what_a_till_reports(api: Api) -> None
         "occurred_at": clock.now().isoformat(),
     }
     assert (await till.post("/v1/partner/purchases", report)).json["points"] == 150
+
+
+@pytest.mark.parametrize(("used", "lands"), [(False, "basic"), (True, "silver")])
+async def test_case_62_a_till_refunds_the_purchase_that_raised(api: Api, *, used: bool, lands: str) -> None:
+    await programme()
+    member = await new_member()
+    till = api.by(await new_partner(await new_store()))
+
+    async def sell(number: str, yuan: int) -> None:
+        report = {
+            "external_id": number,
+            "member": await public_id(member),
+            "amount_fen": yuan * 100,
+            "occurred_at": clock.now().isoformat(),
+        }
+        assert (await till.post("/v1/partner/purchases", report)).status == 201
+
+    await sell("raises", 1000)
+    assert (await api.by(member.token).get("/v1/me/tier")).json["tier"]["code"] == "silver"
+    if used:
+        await sell("uses", 10)
+    refund = {
+        "external_id": "back",
+        "purchase": "raises",
+        "amount_fen": 100_000,
+        "occurred_at": clock.now().isoformat(),
+    }
+    assert (await till.post("/v1/partner/refunds", refund)).status == 201
+    mine = (await api.by(member.token).get("/v1/me/tier")).json
+    assert (mine["tier"]["code"], [held["reason"] for held in mine["history"]]) == (lands, ["refund", "growth"])
 
 
 async def test_a_till_is_told_what_to_apply(api: Api) -> None:
