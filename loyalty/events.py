@@ -107,6 +107,30 @@ class PointsExpired(Event):
     name: ClassVar[str] = "points.expired"
     points: int
     balance: int
+    asset: str = "points"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsActivated(Event):
+    name: ClassVar[str] = "points.activated"
+    points: int
+    balance: int
+    asset: str = "points"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsLapsed(Event):
+    name: ClassVar[str] = "points.lapsed"
+    points: int
+    asset: str = "points"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsHoldExpired(Event):
+    name: ClassVar[str] = "points.hold_expired"
+    points: int
+    balance: int
+    asset: str = "points"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +259,9 @@ EVENTS: Final[dict[str, type[Event]]] = {
         PointsAccrued,
         PointsSpent,
         PointsExpired,
+        PointsActivated,
+        PointsLapsed,
+        PointsHoldExpired,
         PurchaseRecorded,
         PurchaseRefunded,
         CouponClaimed,

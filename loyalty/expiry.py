@@ -7,10 +7,10 @@ from calendar import monthrange
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, assert_never
+from typing import Annotated, Literal, Self, assert_never
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from loyalty.clock import business_day, start_of
 
@@ -18,8 +18,10 @@ MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])
 
 
 class Round(StrEnum):
-    """Up to which end a rolling expiry is rounded: the last day of the period that holds it."""
+    """Up to which end a rolling expiry is rounded: none ends at the very time of day at which units became usable,
+    the others with the last day of the period that holds it."""
 
+    NONE = "none"
     DAY = "day"
     MONTH = "month"
     QUARTER = "quarter"
@@ -27,11 +29,8 @@ class Round(StrEnum):
     YEAR = "year"
 
 
-class Activity(StrEnum):
-    """What keeps an inactive member's units alive."""
-
-    EARN = "earn"
-    SPEND = "spend"
+Activity = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,23}$", examples=["earn", "spend", "purchase"])]
+"""What keeps an inactive member's units alive: earning or spending anything, or one kind of movement."""
 
 
 class _Rule(BaseModel):
@@ -57,6 +56,12 @@ class Rolling(_Rule):
     round_up: Round = Round.MONTH
     through_month: Annotated[int, Field(ge=1, le=12)] | None = None
 
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.round_up is Round.NONE and self.through_month is None and not (self.years or self.months or self.days):
+            raise ValueError("without rounding, units last for some years, months or days")
+        return self
+
 
 class Calendar(_Rule):
     """Usable through the next of these days of the year, but at least for `at_least_days`."""
@@ -71,7 +76,7 @@ class Inactivity(_Rule):
 
     kind: Literal["inactivity"] = "inactivity"
     months: Annotated[int, Field(ge=1, le=120)]
-    activities: Annotated[tuple[Activity, ...], Field(min_length=1, max_length=2)] = (Activity.EARN, Activity.SPEND)
+    activities: Annotated[tuple[Activity, ...], Field(min_length=1, max_length=8)] = ("earn", "spend")
 
 
 Expiry = Annotated[Never | Rolling | Calendar | Inactivity, Field(discriminator="kind")]
@@ -82,6 +87,9 @@ def ends_at(rule: Expiry, start: datetime, zone: ZoneInfo) -> datetime | None:
     match rule:
         case Never():
             return None
+        case Rolling(round_up=Round.NONE, through_month=None):
+            local = start.astimezone(zone)
+            return datetime.combine(_reached(rule, local.date()), local.time(), tzinfo=zone)
         case Rolling():
             return start_of(_rolled(rule, business_day(start, zone)) + timedelta(days=1), zone)
         case Calendar():
@@ -108,7 +116,7 @@ def months_later(day: date, months: int) -> date:
 def rounded_up(day: date, to: Round) -> date:
     """The last day of the period that holds `day`."""
     match to:
-        case Round.DAY:
+        case Round.NONE | Round.DAY:
             return day
         case Round.MONTH:
             return _month_end(day.year, day.month)
@@ -123,11 +131,15 @@ def rounded_up(day: date, to: Round) -> date:
 
 
 def _rolled(rule: Rolling, day: date) -> date:
-    reached = months_later(day, 12 * rule.years + rule.months) + timedelta(days=rule.days)
+    reached = _reached(rule, day)
     if rule.through_month is None:
         return rounded_up(reached, rule.round_up)
     year = reached.year if reached.month <= rule.through_month else reached.year + 1
     return _month_end(year, rule.through_month)
+
+
+def _reached(rule: Rolling, day: date) -> date:
+    return months_later(day, 12 * rule.years + rule.months) + timedelta(days=rule.days)
 
 
 def _month_end(year: int, month: int) -> date:

@@ -13,11 +13,9 @@ from loyalty.ledger.operations import (
     HoldState,
     Operation,
     Reason,
-    fingerprint,
 )
-from loyalty.ledger.outcomes import (
-    Refused,
-)
+from loyalty.ledger.outcomes import Refused
+from loyalty.ledger.questions import fingerprint
 
 
 class EntryRow(NamedTuple):
@@ -57,31 +55,32 @@ class PostingRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HoldRow:
-    """A row of `ledger_hold`, known by the key of its entry."""
+    """A row of `ledger_hold`, known by the key of its entry, and called by `key`."""
 
     member_id: int
     asset: Asset
+    entry_key: str
     key: str
     amount: int
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class LotUpdate:
-    """What an activation or cancellation makes of a lot."""
+@dataclass(slots=True)
+class LotChange:
+    """How many units go into or out of a lot that exists, and how many of them ended unused."""
 
-    state: LotState
-    effective_at: datetime
-    expires_at: datetime | None
+    remaining: int = 0
+    unused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """An activity that moves the end of the member's lots of an inactivity programme."""
+    """An activity that moves the end of the member's lots of an inactivity programme; `names` are those by which
+    a rule may count it."""
 
     member_id: int
     asset: Asset
-    activity: str
+    names: tuple[str, ...]
     at: datetime
 
 
@@ -108,11 +107,14 @@ class Moved:
 
 @dataclass(slots=True)
 class Plan:
-    """Rows to write, and per operation the key of its entry, an entry booked before, or a refusal."""
+    """Rows to write, and per operation the key of its entry, an entry booked before, or a refusal.
+
+    `lot_states` are lots whose state or dates change, with the state that they were found in.
+    """
 
     entries: dict[EntryKey, EntryRow] = field(default_factory=dict)
-    lot_changes: dict[int, int] = field(default_factory=dict)
-    lot_updates: dict[int, LotUpdate] = field(default_factory=dict)
+    lot_changes: dict[int, LotChange] = field(default_factory=dict)
+    lot_states: dict[int, tuple[LotState, Lot]] = field(default_factory=dict)
     postings: list[PostingRow] = field(default_factory=list)
     holds: list[HoldRow] = field(default_factory=list)
     hold_states: dict[int, HoldState] = field(default_factory=dict)
@@ -138,6 +140,7 @@ class Entry:
     def fill(self, lot: Lot, source: Account) -> None:
         """Make a lot whose units come from `source`: the first posting of the entry, which goes without saying."""
         self.wallet.lots.append(lot)
+        self.wallet.is_idle |= lot.idle is not None
         self.lot, self.source, lot.place = lot, source, self.place
         self._seq = 1
         self._move(source, Account.PENDING if lot.state == "pending" else Account.AVAILABLE, lot.remaining)
@@ -184,7 +187,13 @@ class Entry:
         """Count units into or out of a lot."""
         lot.remaining += amount
         if lot.id is not None:
-            self.made.lot_changes[lot.id] = self.made.lot_changes.get(lot.id, 0) + amount
+            self.made.lot_changes.setdefault(lot.id, LotChange()).remaining += amount
+
+    def end_unused(self, lot: Lot, amount: int) -> None:
+        """Count units that ended without having been used; less, when a claw-back finds them gone."""
+        lot.unused += amount
+        if lot.id is not None:
+            self.made.lot_changes.setdefault(lot.id, LotChange()).unused += amount
 
     def book(self, *, amount: int, reverses_id: int | None = None, kind: str | None = None) -> tuple[EntryKey, bool]:
         """Write the entry with what its postings changed."""
@@ -224,3 +233,17 @@ def resolve(made: Plan, hold: Held, state: HoldState) -> None:
     hold.state = state
     if hold.id is not None:
         made.hold_states[hold.id] = state
+
+
+def restate(made: Plan, lot: Lot, state: LotState) -> None:
+    """Give a lot another state, or the same one with other dates; it is written from `lot`, which is changed."""
+    ensure(lot.id is not None, "a lot changes its state after the batch that made it")
+    found, _ = made.lot_states.get(lot.id or 0, (lot.state, lot))
+    made.lot_states[lot.id or 0] = (found, lot)
+    lot.state = state
+
+
+def touch(made: Plan, operation: Operation, activity: str) -> None:
+    """Remember an activity that keeps an inactivity programme alive."""
+    names = (activity, operation.kind)
+    made.touches.append(Touch(operation.member_id, operation.asset, names, operation.occurred_at))

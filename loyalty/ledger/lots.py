@@ -11,13 +11,18 @@ NEVER: Final = datetime.max.replace(tzinfo=UTC)
 WalletKey = tuple[int, Asset]
 EntryKey = tuple[int, str]
 Version = tuple[int, int]
-LotState = Literal["active", "pending", "cancelled"]
+LotState = Literal["active", "pending", "cancelled", "closed"]
 
 
 @dataclass(slots=True)
 class Lot:
     """Units that came together; `place` is that of the entry of this very batch that makes it, `grant_key` names the
-    grant it is of."""
+    grant it is of.
+
+    `is_moved` when they came from another member. `unused` are units that ended without having been used (expired,
+    lapsed) and that no claw-back counted yet. `renewed` is set where activities moved the end of an inactivity
+    programme's lot while nothing was left in it.
+    """
 
     id: int | None
     remaining: int
@@ -34,6 +39,9 @@ class Lot:
     expiry: Mapping[str, Any] | None = None
     zone: str = ""
     idle: Idle | None = None
+    unused: int = 0
+    is_moved: bool = False
+    renewed: bool = False
 
     def is_live(self, now: datetime) -> bool:
         """A lot whose expiry is now is already expired."""
@@ -86,13 +94,15 @@ class Held:
 
 @dataclass(slots=True)
 class Wallet:
-    """One member's balance, lots and holds of one asset; `version` is that of the locked row."""
+    """One member's balance, lots and holds of one asset; `version` is that of the locked row, `is_idle` once an
+    inactivity programme had lots in it."""
 
     version: Version
     available: int
     pending: int
     held: int
     arrears: int
+    is_idle: bool = False
     lots: list[Lot] = field(default_factory=list)
     holds: list[Held] = field(default_factory=list)
     is_changed: bool = False

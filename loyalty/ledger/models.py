@@ -6,7 +6,7 @@ from tortoise.models import Model
 
 class Balance(Model):
     """What a member has of one asset; guarded by CHECK, re-added by `fsck`. Pending and held units are not
-    available; arrears are owed."""
+    available; arrears are owed. `idle` once lots of an inactivity programme came in."""
 
     id = fields.BigIntField(primary_key=True)
     member_id = fields.BigIntField()
@@ -15,6 +15,7 @@ class Balance(Model):
     pending = fields.BigIntField(default=0, db_default=0)
     held = fields.BigIntField(default=0, db_default=0)
     arrears = fields.BigIntField(default=0, db_default=0)
+    idle = fields.BooleanField(default=False, db_default=False)
 
     class Meta:
         table = "ledger_balance"
@@ -24,9 +25,11 @@ class Balance(Model):
 class Lot(Model):
     """Units that came together and expire together; `id` is that of the entry that made it.
 
-    `grant_key` names the grant that the units are of, also after they were moved to another member. A pending
+    `grant_key` names the grant that the units are of, also after they were `moved` to another member. A pending
     lot waits for `activates_at` or for `event`, at the longest until `cancels_at`; `expiry` is the rule by which
     it ends once an event has activated it. `idle_months` and `idle_on` are those of an inactivity programme.
+    `unused` are units that ended without having been used and that no claw-back counted yet. `state` is active,
+    pending, cancelled (nothing became usable) or closed (its end is booked).
     """
 
     id = fields.BigIntField(primary_key=True, generated=False)
@@ -36,6 +39,7 @@ class Lot(Model):
     grant_key = fields.CharField(max_length=200)
     original = fields.BigIntField()
     remaining = fields.BigIntField()
+    unused = fields.BigIntField(default=0, db_default=0)
     state = fields.CharField(max_length=12)
     priority = fields.SmallIntField()
     promotional = fields.BooleanField()
@@ -47,7 +51,8 @@ class Lot(Model):
     expiry: fields.JSONField[dict[str, object]] = fields.JSONField(null=True)
     zone = fields.CharField(max_length=40, null=True)
     idle_months = fields.SmallIntField(null=True)
-    idle_on = fields.CharField(max_length=24, null=True)
+    idle_on = fields.CharField(max_length=200, null=True)
+    moved = fields.BooleanField(default=False, db_default=False)
     created_at = fields.DatetimeField()
 
     class Meta:
@@ -56,7 +61,8 @@ class Lot(Model):
 
 class Hold(Model):
     """Units reserved until `expires_at`; `id` is that of the entry that reserved them, whose postings say from
-    which lots. `state` is open, captured, voided or expired, and an open hold past its end counts as expired."""
+    which lots. `key` is what it is called by, once per member. `state` is open, captured, voided, expired or moved
+    (to another member), and an open hold past its end counts as expired."""
 
     id = fields.BigIntField(primary_key=True, generated=False)
     member_id = fields.BigIntField()
@@ -70,7 +76,6 @@ class Hold(Model):
 
     class Meta:
         table = "ledger_hold"
-        unique_together = (("member_id", "key"),)
 
 
 class Entry(Model):

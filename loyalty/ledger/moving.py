@@ -6,16 +6,15 @@ from datetime import datetime
 from loyalty import db
 from loyalty.errors import ensure
 from loyalty.ledger import queries, statements
-from loyalty.ledger.lots import Lot, WalletKey
+from loyalty.ledger.lots import Lot, Wallet, WalletKey
 from loyalty.ledger.operations import (
-    Account,
     Asset,
     Assume,
     CancelPending,
-    Grant,
-    Hold,
+    Forgive,
+    MoveHold,
+    MovePending,
     Operation,
-    Pending,
     Settle,
     TakeBack,
     Transfer,
@@ -23,89 +22,117 @@ from loyalty.ledger.operations import (
 )
 from loyalty.ledger.outcomes import Posted
 from loyalty.ledger.reading import Wallets, load_lots, lock
+from loyalty.ledger.replay import AssetBalance
 from loyalty.ledger.service import post
 
 
 async def move_everything(source_id: int, target_id: int, *, key: str, now: datetime) -> Mapping[Asset, int]:
-    """Move what `source_id` has and owes to `target_id`; each part keeps its own end, holds go on as they were.
+    """Move what `source_id` has and owes to `target_id`: each part keeps its own end, holds keep their key and the
+    very units that they pin.
 
-    Returns the usable units moved per asset. Lots that are already over stay and expire where they are; of a hold
-    whose pinned units died meanwhile only what the survivor can cover goes on.
+    Returns the usable units moved per asset. Lots that are already over stay and expire where they are.
     """
     ensure(source_id != target_id, "a member is not merged into itself")
     assets = [Asset(row["asset"]) for row in await db.fetch(statements.ASSETS_OF, source_id)]
-    await lock({(member, asset) for member in (source_id, target_id) for asset in assets})
-    holds = await db.fetch(statements.OPEN_HOLDS, source_id, now)
-    settle: list[Operation] = [Settle(member_id=source_id, asset=asset, occurred_at=now) for asset in assets]
-    await post([*settle, *(_void(source_id, hold, key, now) for hold in holds)], now=now)
-    wallets: Wallets = await lock({(source_id, asset) for asset in assets})
-    await load_lots(wallets, list(wallets))
-    batch: list[Operation] = []
-    moved: dict[Asset, int] = {}
+    wallets = await _settled([source_id, target_id], assets, now)
+    holds = await db.fetch(statements.OPEN_HOLDS, source_id)
+    batch: list[Operation] = [_hold_move(source_id, target_id, hold, key=key, now=now) for hold in holds]
     for asset in assets:
-        live = wallets[source_id, asset].live(now)
-        moved[asset] = sum(lot.remaining for lot in live)
-        batch += _moves((source_id, asset), target_id, moved[asset], wallets, key=key, now=now)
+        batch += _moves((source_id, asset), target_id, wallets[source_id, asset], key=key, now=now)
+    usable = {asset: sum(lot.remaining for lot in wallets[source_id, asset].live(now)) for asset in assets}
     await post(batch, now=now)
-    await post([_hold_on(target_id, hold, now) for hold in holds], now=now)
-    return moved
+    return usable
 
 
-async def return_lots(
-    source_id: int, target_id: int, lots: Sequence[db.Row], *, key: str, now: datetime
+async def _settled(member_ids: Sequence[int], assets: Sequence[Asset], now: datetime) -> Wallets:
+    """The wallets of these members, locked, with everything booked that time has decided."""
+    keys = {(member_id, asset) for member_id in member_ids for asset in assets}
+    await lock(keys)
+    await post([Settle(member_id=member_id, asset=asset, occurred_at=now) for member_id, asset in keys], now=now)
+    wallets = await lock(keys)
+    await load_lots(wallets, keys)
+    return wallets
+
+
+async def return_everything(
+    source_id: int, target_id: int, *, moved_by: str, key: str, now: datetime
 ) -> Mapping[Asset, int]:
-    """Give lots that `source_id` received back to `target_id`, as far as they are unspent; units per asset."""
-    batch = [
-        Transfer(
-            member_id=source_id,
-            to_member_id=target_id,
-            asset=Asset(lot["asset"]),
-            amount=lot["remaining"],
-            key=f"{key}:{lot['id']}",
-            occurred_at=now,
-            kind="unmerge_out",
-            kind_in="unmerge_in",
-            lots=frozenset({lot["id"]}),
-        )
-        for lot in lots
+    """Give back to `target_id` what `source_id` received under keys that begin with `moved_by` and still has: usable
+    and promised units, open holds, debts. Returns the usable units per asset."""
+    assets = [Asset(row["asset"]) for row in await db.fetch(statements.ASSETS_OF, source_id)]
+    wallets = await _settled([source_id, target_id], assets, now)
+    received = {row["id"] for row in await db.fetch(statements.RECEIVED_LOTS, source_id, moved_by)}
+    holds = await db.fetch(statements.RECEIVED_HOLDS, source_id, moved_by)
+    batch: list[Operation] = [
+        _hold_move(source_id, target_id, hold, key=key, now=now, kind="unmerge") for hold in holds
     ]
+    for asset in assets:
+        lots = [lot for lot in wallets[source_id, asset].lots if lot.id in received]
+        batch += _returns((source_id, asset), target_id, lots, key=key, now=now)
+    for owed in await db.fetch(statements.RECEIVED_DEBTS, source_id, moved_by):
+        batch.append(_debt_back(source_id, target_id, owed, key=key, now=now))
     returned: dict[Asset, int] = {}
     for operation, outcome in zip(batch, await post(batch, now=now), strict=True):
-        if isinstance(outcome, Posted):
+        if isinstance(outcome, Posted) and isinstance(operation, Transfer):
             returned[operation.asset] = returned.get(operation.asset, 0) + outcome.amount
     return returned
 
 
-def _void(member_id: int, hold: db.Row, key: str, now: datetime) -> Void:
-    return Void(
+def _returns(wallet_key: WalletKey, target_id: int, lots: Sequence[Lot], *, key: str, now: datetime) -> list[Operation]:
+    source_id, asset = wallet_key
+    returns: list[Operation] = [
+        _pending_move(wallet_key, target_id, lot, key=key, now=now, kind="unmerge")
+        for lot in lots
+        if lot.state == "pending"
+    ]
+    returns += [
+        Transfer(
+            member_id=source_id,
+            to_member_id=target_id,
+            asset=asset,
+            amount=lot.remaining,
+            key=f"{key}:{lot.id}",
+            occurred_at=now,
+            kind="unmerge_out",
+            kind_in="unmerge_in",
+            lots=frozenset({lot.id or 0}),
+        )
+        for lot in lots
+        if lot.is_live(now)
+    ]
+    return returns
+
+
+def _debt_back(source_id: int, target_id: int, owed: db.Row, *, key: str, now: datetime) -> Assume:
+    return Assume(
+        member_id=source_id,
+        to_member_id=target_id,
+        asset=Asset(owed["asset"]),
+        key=f"{key}:{owed['asset']}:owed",
+        occurred_at=now,
+        amount=owed["amount"],
+    )
+
+
+def _hold_move(
+    member_id: int, target_id: int, hold: db.Row, *, key: str, now: datetime, kind: str = "merge"
+) -> MoveHold:
+    return MoveHold(
         member_id=member_id,
+        to_member_id=target_id,
         asset=Asset(hold["asset"]),
         hold_key=hold["key"],
-        key=f"{key}:void:{hold['id']}",
-        kind="merge_void",
+        key=f"{key}:hold:{hold['id']}",
         occurred_at=now,
+        kind=f"{kind}_out",
+        kind_in=f"{kind}_in",
     )
 
 
-def _hold_on(member_id: int, hold: db.Row, now: datetime) -> Hold:
-    return Hold(
-        member_id=member_id,
-        asset=Asset(hold["asset"]),
-        amount=hold["amount"],
-        key=hold["key"],
-        kind="merge_hold",
-        occurred_at=now,
-        expires_at=hold["expires_at"],
-    )
-
-
-def _moves(
-    wallet_key: WalletKey, target_id: int, usable: int, wallets: Wallets, *, key: str, now: datetime
-) -> list[Operation]:
+def _moves(wallet_key: WalletKey, target_id: int, wallet: Wallet, *, key: str, now: datetime) -> list[Operation]:
     source_id, asset = wallet_key
-    wallet, into = wallets[wallet_key], {"into": target_id}
     moves: list[Operation] = []
-    if usable:
+    if usable := sum(lot.remaining for lot in wallet.live(now)):
         moves.append(
             Transfer(
                 member_id=source_id,
@@ -116,12 +143,12 @@ def _moves(
                 occurred_at=now,
                 kind="merge_out",
                 kind_in="merge_in",
-                reason=into,
+                reason={"into": target_id},
             )
         )
-    for lot in wallet.lots:
-        if lot.state == "pending" and not lot.is_lost(now):
-            moves += _pending_move(wallet_key, target_id, lot, key=key, now=now)
+    moves += [
+        _pending_move(wallet_key, target_id, lot, key=key, now=now) for lot in wallet.lots if lot.state == "pending"
+    ]
     if wallet.arrears:
         moves.append(
             Assume(
@@ -130,48 +157,27 @@ def _moves(
                 asset=asset,
                 key=f"{key}:{asset}:owed",
                 occurred_at=now,
-                reason=into,
+                reason={"into": target_id},
             )
         )
     return moves
 
 
-def _pending_move(wallet_key: WalletKey, target_id: int, lot: Lot, *, key: str, now: datetime) -> list[Operation]:
+def _pending_move(
+    wallet_key: WalletKey, target_id: int, lot: Lot, *, key: str, now: datetime, kind: str = "merge"
+) -> MovePending:
     source_id, asset = wallet_key
-    return [
-        CancelPending(
-            member_id=source_id,
-            asset=asset,
-            grant_key=lot.grant_key,
-            amount=lot.remaining,
-            key=f"{key}:{asset}:pending:{lot.id}",
-            kind="merge_out",
-            occurred_at=now,
-            destination=Account.TRANSFER,
-        ),
-        Grant(
-            member_id=target_id,
-            asset=asset,
-            amount=lot.remaining,
-            key=f"{key}:{asset}:pending:{lot.id}:in",
-            kind="merge_in",
-            occurred_at=now,
-            reason={"from": source_id, "lot": lot.id},
-            expires_at=lot.expires_at,
-            priority=lot.priority,
-            promotional=lot.promotional,
-            source=Account.TRANSFER,
-            pending=Pending(
-                activates_at=lot.activates_at,
-                event=lot.event,
-                cancels_at=lot.cancels_at,
-                expiry=lot.expiry,
-                zone=lot.zone,
-            ),
-            idle=lot.idle,
-            grant_key=lot.grant_key,
-        ),
-    ]
+    ensure(lot.id is not None, "promised units are read from the database")
+    return MovePending(
+        member_id=source_id,
+        to_member_id=target_id,
+        asset=asset,
+        lot_id=lot.id or 0,
+        key=f"{key}:{asset}:pending:{lot.id}",
+        occurred_at=now,
+        kind=f"{kind}_out",
+        kind_in=f"{kind}_in",
+    )
 
 
 async def forfeit(member_ids: Sequence[int], *, kind: str, now: datetime) -> None:
@@ -181,26 +187,25 @@ async def forfeit(member_ids: Sequence[int], *, kind: str, now: datetime) -> Non
     """
     holds = await db.fetch(statements.OPEN_HOLDS_OF, list(member_ids))
     await post([_give_up(hold, kind, now) for hold in holds], now=now)
-    keys = {(row["member_id"], row["asset"]): row for row in await db.fetch(statements.PROMISED, list(member_ids))}
-    held = await queries.balances(member_ids, at=now)
-    await post(
-        [
-            TakeBack(
-                member_id=member_id,
-                asset=asset,
-                amount=left,
-                key=f"{kind}:{asset}",
-                kind=kind,
-                occurred_at=now,
-                reverses=tuple(keys[member_id, asset]["grant_keys"]) if (member_id, asset) in keys else (),
-            )
-            for member_id in member_ids
-            for asset, balance in held[member_id].by_asset.items()
-            if asset not in {Asset.PRINCIPAL, Asset.BONUS}
-            and (left := balance.available + balance.arrears + balance.pending) > 0
-        ],
-        now=now,
-    )
+    promised = await db.fetch(statements.PROMISED, list(member_ids))
+    await post([_cancelled(row, kind, now) for row in promised], now=now)
+    batch: list[Operation] = []
+    for member_id, balances in (await queries.balances(member_ids, at=now)).items():
+        for asset, left in balances.by_asset.items():
+            if asset not in {Asset.PRINCIPAL, Asset.BONUS}:
+                batch += _taken_and_forgiven(member_id, asset, left, kind, now)
+    await post(batch, now=now)
+
+
+def _taken_and_forgiven(member_id: int, asset: Asset, left: AssetBalance, kind: str, now: datetime) -> list[Operation]:
+    batch: list[Operation] = []
+    if (usable := left.available + left.arrears) > 0:
+        batch.append(
+            TakeBack(member_id=member_id, asset=asset, amount=usable, key=f"{kind}:{asset}", kind=kind, occurred_at=now)
+        )
+    if left.arrears:
+        batch.append(Forgive(member_id=member_id, asset=asset, key=f"{kind}:{asset}:owed", kind=kind, occurred_at=now))
+    return batch
 
 
 def _give_up(hold: db.Row, kind: str, now: datetime) -> Void:
@@ -209,6 +214,17 @@ def _give_up(hold: db.Row, kind: str, now: datetime) -> Void:
         asset=Asset(hold["asset"]),
         hold_key=hold["key"],
         key=f"{kind}:hold:{hold['id']}",
+        kind=kind,
+        occurred_at=now,
+    )
+
+
+def _cancelled(promised: db.Row, kind: str, now: datetime) -> CancelPending:
+    return CancelPending(
+        member_id=promised["member_id"],
+        asset=Asset(promised["asset"]),
+        grant_key=promised["grant_key"],
+        key=f"{kind}:pending:{promised['id']}",
         kind=kind,
         occurred_at=now,
     )

@@ -1,15 +1,10 @@
-"""The ledger's vocabulary: what may be asked of it and what it answers. Values only."""
+"""The ledger's vocabulary: what may be asked of it. Values only; `outcomes` has what it answers."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, ClassVar, Final, Literal
-
-from loyalty.errors import ensure
-from loyalty.money import AMOUNT_MAX
 
 
 class Asset(str):
@@ -43,7 +38,8 @@ class Account(StrEnum):
     """The accounts of one member and one asset; every posting moves units from one to another.
 
     The first four hold what is the member's: usable, not usable yet, reserved, and (with the opposite sign) owed.
-    The others are the programme's side, kept per member so that no row is shared by everybody.
+    The others are the programme's side, kept per member so that no row is shared by everybody. `lapsed` are promised
+    units whose event never came, `cancelled` those that were taken back before they became usable.
     """
 
     AVAILABLE = "available"
@@ -55,6 +51,7 @@ class Account(StrEnum):
     SPENT = "spent"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    LAPSED = "lapsed"
     CLAWED_BACK = "clawed_back"
     FORGIVEN = "forgiven"
     TRANSFER = "transfer"
@@ -81,7 +78,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Idle:
-    """Units that end after `months` without one of `activities` ("earn", "spend")."""
+    """Units that end after `months` without one of `activities`: "earn", "spend", or the kind of an operation that
+    gives or takes units ("purchase", "check_in" …)."""
 
     months: int
     activities: frozenset[str]
@@ -112,13 +110,15 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activate:
-    """Make the pending units of `grant_key` usable from `occurred_at` on."""
+    """The event that pending units of `grant_key` wait for has come: they are usable from now on, or, where it
+    begins a return window, by themselves from `activates_at` on."""
 
     member_id: int
     asset: Asset
     grant_key: str
     key: str
     occurred_at: datetime
+    activates_at: datetime | None = None
     kind: str = "activate"
     reason: Reason = field(default_factory=dict)
 
@@ -212,8 +212,9 @@ class ClawBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeBack:
-    """Claw back up to `amount`: pending units of `reverses` first, then by `policy` from their own lots and in
-    spending order; what the policy cannot reach is booked as forgiven, never silently dropped."""
+    """Claw back up to `amount` of what the grants `reverses` gave: their pending units first, then what of them ended
+    unused (it lapsed or expired: nobody has it, so nobody loses it twice), then by `policy` their own usable units and
+    others in spending order. What the policy cannot reach is booked as forgiven, never silently dropped."""
 
     member_id: int
     asset: Asset
@@ -302,15 +303,59 @@ class Settle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assume:
-    """Another member takes over what this one owes (a merge)."""
+    """Another member takes over what this one owes (a merge), at most `amount`."""
 
     member_id: int
     to_member_id: int
     asset: Asset
     key: str
     occurred_at: datetime
+    amount: int | None = None
     kind: str = "assumed_out"
     kind_in: str = "assumed_in"
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveHold:
+    """An open hold goes to another member with the very units that it pins, whether or not their time is over."""
+
+    member_id: int
+    to_member_id: int
+    asset: Asset
+    hold_key: str
+    key: str
+    occurred_at: datetime
+    kind: str = "merge_out"
+    kind_in: str = "merge_in"
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovePending:
+    """Promised units of one lot go to another member and wait there for the same."""
+
+    member_id: int
+    to_member_id: int
+    asset: Asset
+    lot_id: int
+    key: str
+    occurred_at: datetime
+    kind: str = "merge_out"
+    kind_in: str = "merge_in"
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgive:
+    """Write off what the member owes, at most `amount`."""
+
+    member_id: int
+    asset: Asset
+    key: str
+    occurred_at: datetime
+    amount: int | None = None
+    kind: str = "forgiven"
     reason: Reason = field(default_factory=dict)
 
 
@@ -327,58 +372,13 @@ Operation = (
     | CancelPending
     | Transfer
     | Assume
+    | MoveHold
+    | MovePending
+    | Forgive
     | Settle
 )
+Moving = Transfer | Assume | MoveHold | MovePending
+"""Those that touch the wallets of two members."""
 
 
-HoldState = Literal["open", "captured", "voided", "expired"]
-FINGERPRINT_BYTES: Final = 16
-
-
-# What else makes two operations of one kind the same question; the others are told apart by amount and kind.
-_TARGETS: Final[Mapping[type, Callable[[Any], tuple[object, ...]]]] = {
-    Expire: lambda op: (op.lot_id,),
-    Reverse: lambda op: (op.reverses_key, op.amount),
-    Activate: lambda op: (op.grant_key,),
-    CancelPending: lambda op: (op.grant_key, op.amount),
-    Capture: lambda op: (op.hold_key, op.amount),
-    Void: lambda op: (op.hold_key,),
-    Transfer: lambda op: (op.to_member_id, op.amount),
-    Assume: lambda op: (op.to_member_id,),
-    Settle: lambda _op: (),
-}
-
-
-def _amount_and_kind(operation: Any) -> tuple[object, ...]:
-    return (operation.amount, operation.kind)
-
-
-def fingerprint(operation: Operation) -> bytes:
-    """What makes two operations the same question: kind of operation, asset, amount, target."""
-    target = _TARGETS.get(type(operation), _amount_and_kind)(operation)
-    return _digest(type(operation).__name__, operation.asset, *target)
-
-
-@lru_cache(maxsize=1024)
-def _digest(*asked: object) -> bytes:
-    """Remembered, because a batch asks the same of many members."""
-    return hashlib.blake2b(repr(asked).encode(), digest_size=FINGERPRINT_BYTES).digest()
-
-
-def check(operation: Operation) -> None:
-    """Refuse what no verb may ask for; a failure is our bug, not the member's."""
-    amount = getattr(operation, "amount", None)
-    if amount is not None:
-        ensure(0 < amount <= AMOUNT_MAX, "amounts are positive and bounded; direction is the operation")
-    match operation:
-        case Grant(expires_at=datetime() as over):
-            begins = operation.pending.activates_at if operation.pending else None
-            ensure(over > (begins or operation.effective_at or operation.occurred_at), "a lot lives forward")
-        case Grant(pending=Pending() as pending):
-            ensure((pending.activates_at is None) != (pending.event is None), "pending units wait for one thing")
-        case Hold():
-            ensure(operation.expires_at > operation.occurred_at, "a hold lives forward")
-        case Transfer() | Assume():
-            ensure(operation.member_id != operation.to_member_id, "a transfer needs two members")
-        case _:
-            pass
+HoldState = Literal["open", "captured", "voided", "expired", "moved"]

@@ -18,7 +18,7 @@ PAGE_MAX: Final = 100
 # What time has decided counts at once, whether or not a sweep has booked it: units past their end are gone, pending
 # units past their start are usable, holds past their end give back what still lives.
 _BALANCES: Final = """
-SELECT b.member_id, b.asset, b.arrears,
+SELECT b.member_id, b.asset, b.arrears, b.pending + b.held > 0 AS waits,
        b.available - b.arrears - coalesce((
            SELECT sum(lot.remaining) FROM ledger_lot lot
            WHERE lot.member_id = b.member_id AND lot.asset = b.asset
@@ -56,13 +56,14 @@ WHERE lot.member_id = $1 AND lot.asset = $2 AND lot.state = 'pending' AND lot.re
 ORDER BY lot.activates_at NULLS LAST, lot.id LIMIT 100
 """
 _POSTINGS: Final = """
-SELECT posting.source, posting.destination, posting.amount, posting.lot_id, lot.expires_at, lot.activates_at,
-       lot.cancels_at, hold.expires_at AS hold_ends, hold.resolved_at
+SELECT posting.entry_id, posting.source, posting.destination, posting.amount, posting.lot_id, lot.expires_at,
+       lot.activates_at, lot.cancels_at, lot.priority, lot.promotional, lot.effective_at,
+       hold.expires_at AS hold_ends, hold.resolved_at
 FROM ledger_posting posting
 JOIN ledger_entry entry ON entry.id = posting.entry_id AND entry.member_id = posting.member_id
 LEFT JOIN ledger_lot lot ON lot.id = posting.lot_id
 LEFT JOIN ledger_hold hold ON hold.member_id = posting.member_id AND hold.id = posting.entry_id
-WHERE posting.member_id = $1 AND posting.asset = $2 AND entry.booked_at <= $3
+WHERE posting.member_id = $1 AND posting.asset = $2 AND ($3::timestamptz IS NULL OR entry.booked_at <= $3)
 ORDER BY posting.entry_id, posting.seq
 """
 
@@ -149,9 +150,12 @@ async def balances(member_ids: Sequence[int], *, at: datetime) -> Mapping[int, B
     """Balances of each member as of `at`, which is not in the past."""
     found: dict[int, dict[Asset, AssetBalance]] = {member_id: {} for member_id in member_ids}
     for row in await db.fetch(_BALANCES, list(member_ids), at):
-        found[row["member_id"]][Asset(row["asset"])] = AssetBalance(
-            row["available"], row["pending"], row["held"], row["arrears"]
-        )
+        member_id, asset = row["member_id"], Asset(row["asset"])
+        balance = AssetBalance(row["available"], row["pending"], row["held"], row["arrears"])
+        if row["arrears"] and row["waits"]:
+            # What became usable since somebody last looked has paid the debt first, which no sum tells.
+            balance = replay.balance(await db.fetch(_POSTINGS, member_id, asset, None), at)
+        found[member_id][asset] = balance
     return {member_id: Balances(assets) for member_id, assets in found.items()}
 
 

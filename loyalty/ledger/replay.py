@@ -3,12 +3,15 @@
 The cached balances and lots are what this arrives at from zero, and two replays cut at any point are one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from loyalty.ledger.operations import Account
+from loyalty.ledger.booking import Plan
+from loyalty.ledger.lots import Held, Lot, Slice, Wallet, World
+from loyalty.ledger.operations import Account, Asset
+from loyalty.ledger.waiting import settle
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +61,55 @@ def tally(postings: Iterable[Mapping[str, Any]], begun: Tally | None = None) -> 
     return counted
 
 
-def balance(postings: Iterable[Mapping[str, Any]], at: datetime) -> AssetBalance:
-    """The balance at `at` after everything booked by then. Time alone ends lots and holds and starts pending ones.
+def balance(postings: Sequence[Mapping[str, Any]], at: datetime) -> AssetBalance:
+    """The balance at `at` after everything booked by then, with what time alone had decided by then.
 
-    A row that reserves carries the end of its hold and when that was resolved; others carry None there.
+    A row that touches a lot carries what the lot is like; one that reserves carries its hold's end and when that was
+    resolved; others carry None there.
     """
-    rows = list(postings)
-    counted = tally(rows)
-    lots = {row["lot_id"]: row for row in rows if row["lot_id"] is not None}
-    usable = sum(amount for lot_id, amount in counted.available.items() if _lives(lots[lot_id], at))
-    started = {lot_id: amount for lot_id, amount in counted.pending.items() if _has_started(lots[lot_id], at)}
-    usable += sum(amount for lot_id, amount in started.items() if _lives(lots[lot_id], at))
-    lost = sum(amount for lot_id, amount in counted.pending.items() if _is_lost(lots[lot_id], at))
-    ended = [row for row in rows if row["destination"] == "held" and _has_ended(row, at)]
-    usable += sum(row["amount"] for row in ended if _lives(row, at))
+    return standing(_wallet(postings, at), at)
+
+
+def standing(wallet: Wallet, at: datetime) -> AssetBalance:
+    """What a wallet comes to at `at`; the wallet is settled by it, in memory only."""
+    settle(0, Asset.POINTS, wallet, Plan(), World(wallets={}, booked={}, taken={}, holds={}, now=at))
     return AssetBalance(
-        available=usable - counted.arrears,
-        pending=sum(counted.pending.values()) - sum(started.values()) - lost,
-        held=counted.held - sum(row["amount"] for row in ended),
-        arrears=counted.arrears,
+        available=sum(lot.remaining for lot in wallet.live(at)) - wallet.arrears,
+        pending=sum(lot.remaining for lot in wallet.lots if lot.state == "pending"),
+        held=sum(hold.amount for hold in wallet.holds if hold.state == "open"),
+        arrears=wallet.arrears,
     )
 
 
-def _lives(lot: Mapping[str, Any], at: datetime) -> bool:
-    return lot["expires_at"] is None or lot["expires_at"] > at
+def _wallet(rows: Sequence[Mapping[str, Any]], at: datetime) -> Wallet:
+    counted = tally(rows)
+    lots = {row["lot_id"]: _lot(row, counted) for row in rows if row["lot_id"] is not None}
+    wallet = Wallet((0, 0), available=0, pending=0, held=0, arrears=counted.arrears, lots=list(lots.values()))
+    holds: dict[int, Held] = {}
+    for row in rows:
+        is_open = row["resolved_at"] is None or row["resolved_at"] > at
+        if row["destination"] == Account.HELD and row["hold_ends"] is not None and is_open:
+            entry_id = row["entry_id"]
+            if entry_id not in holds:
+                holds[entry_id] = Held(entry_id, "", 0, "open", row["hold_ends"])
+                wallet.holds.append(holds[entry_id])
+            holds[entry_id].amount += row["amount"]
+            holds[entry_id].slices.append(Slice(lots[row["lot_id"]], row["amount"]))
+    return wallet
 
 
-def _has_started(lot: Mapping[str, Any], at: datetime) -> bool:
-    return lot["activates_at"] is not None and lot["activates_at"] <= at
-
-
-def _is_lost(lot: Mapping[str, Any], at: datetime) -> bool:
-    return lot["cancels_at"] is not None and lot["cancels_at"] <= at
-
-
-def _has_ended(row: Mapping[str, Any], at: datetime) -> bool:
-    """An open hold past its end; what was resolved by then has postings of its own."""
-    is_open = row["resolved_at"] is None or row["resolved_at"] > at
-    return bool(row["hold_ends"] is not None and row["hold_ends"] <= at and is_open)
+def _lot(row: Mapping[str, Any], counted: Tally) -> Lot:
+    lot_id = row["lot_id"]
+    promised = counted.pending.get(lot_id, 0)
+    return Lot(
+        id=lot_id,
+        remaining=promised or counted.available.get(lot_id, 0),
+        expires_at=row["expires_at"],
+        priority=row["priority"],
+        promotional=row["promotional"],
+        effective_at=row["effective_at"],
+        grant_key="",
+        state="pending" if promised else "active",
+        activates_at=row["activates_at"],
+        cancels_at=row["cancels_at"],
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from loyalty.errors import ensure
-from loyalty.ledger.booking import Entry, Plan
+from loyalty.ledger.booking import Entry, Plan, restate
 from loyalty.ledger.lots import Slice, Wallet, World
 from loyalty.ledger.operations import Account, Expire, Operation
 
@@ -14,6 +14,8 @@ def give_back(entry: Entry, slices: Sequence[Slice], source: Account) -> None:
     for part in slices:
         entry.change(part.lot, part.amount)
         entry.post(source, Account.AVAILABLE, part.amount, part.lot)
+        if part.lot.renewed:
+            restate(entry.made, part.lot, part.lot.state)
 
 
 def last_taken_first(left: Sequence[Slice], wanted: int) -> list[Slice]:
@@ -43,10 +45,11 @@ def expire_dead(operation: Operation, returned: Sequence[Slice], wallet: Wallet,
                 member_id=operation.member_id,
                 asset=operation.asset,
                 lot_id=part.lot.id or 0,
-                occurred_at=operation.occurred_at,
+                occurred_at=max(part.lot.expires_at, operation.occurred_at),
             )
             entry = Entry(made, closing, wallet, key=f"{operation.key}:expired:{part.lot.id}")
             entry.consume(Account.EXPIRED, part.amount, [part.lot])
+            entry.end_unused(part.lot, part.amount)
             entry.book(amount=part.amount)
 
 

@@ -6,11 +6,9 @@ a pending lot whose time has come is, and a hold whose time is over is none, whe
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from loyalty.errors import ensure
-from loyalty.ledger import waiting
-from loyalty.ledger.booking import Entry, Plan
+from loyalty.ledger import handing, waiting
+from loyalty.ledger.booking import Entry, Plan, restate, touch
 from loyalty.ledger.lots import Booked, EntryKey, Lot, Slice, Wallet, World
 from loyalty.ledger.operations import (
     Account,
@@ -20,8 +18,11 @@ from loyalty.ledger.operations import (
     Capture,
     Claw,
     Expire,
+    Forgive,
     Grant,
     Hold,
+    MoveHold,
+    MovePending,
     Operation,
     Reverse,
     Settle,
@@ -29,7 +30,6 @@ from loyalty.ledger.operations import (
     TakeBack,
     Transfer,
     Void,
-    fingerprint,
 )
 from loyalty.ledger.outcomes import (
     KeyReused,
@@ -38,6 +38,7 @@ from loyalty.ledger.outcomes import (
     NothingToReverse,
     Refused,
 )
+from loyalty.ledger.questions import fingerprint
 from loyalty.ledger.returns import expire_dead, give_back, last_taken_first, repay, without
 from loyalty.ledger.waiting import Decided
 
@@ -75,13 +76,13 @@ def _decide(operation: Operation, made: Plan, world: World) -> Decided:
         case Reverse():
             return _reverse(operation, wallet, made, world)
         case Expire():
-            return _expire(operation, wallet, made)
+            return _expire(operation, wallet, made, world)
+        case Forgive():
+            return _forgive(operation, wallet, made)
         case Settle():
             return NothingToDo()
-        case Assume():
-            return _assume(operation, wallet, made, world)
-        case Transfer():
-            return _transfer(operation, wallet, made, world)
+        case Transfer() | Assume() | MoveHold() | MovePending():
+            return handing.hand_over(operation, wallet, made, world)
         case _:
             return _decide_waiting(operation, wallet, made, world)
 
@@ -122,8 +123,8 @@ def _grant(operation: Grant, wallet: Wallet, made: Plan, world: World) -> Decide
     )
     entry.fill(lot, operation.source)
     booked = entry.book(amount=operation.amount)
-    if operation.idle is not None:
-        waiting.touch(made, operation, "earn")
+    if wallet.is_idle and operation.source is Account.ISSUED:
+        touch(made, operation, "earn")
     repay(operation, wallet, made, world)
     return booked
 
@@ -135,22 +136,20 @@ def _spend(operation: Spend, wallet: Wallet, made: Plan, world: World) -> Decide
         return NotEnough(wanted=operation.amount, available=usable)
     entry = Entry(made, operation, wallet)
     entry.consume(operation.destination, operation.amount, live)
-    if any(lot.idle for lot in live):
-        waiting.touch(made, operation, "spend")
+    if wallet.is_idle:
+        touch(made, operation, "spend")
     return entry.book(amount=operation.amount)
 
 
 def _take_back(operation: TakeBack, wallet: Wallet, made: Plan, world: World) -> Decided:
-    entry, left = Entry(made, operation, wallet), operation.amount
-    promised = [lot for key in operation.reverses for lot in wallet.waiting(key)]
-    cancelled = min(left, sum(lot.remaining for lot in promised))
-    if cancelled:
-        entry.consume(Account.CANCELLED, cancelled, promised, source=Account.PENDING)
-        waiting.close_empty(promised, made)
-        left -= cancelled
-    if operation.policy.mode is not Claw.ONLY_PENDING:
-        left -= _take_usable(entry, left, world)
-    if operation.policy.mode is Claw.ALLOW:
+    _close_dead(operation, wallet, made, world)
+    entry, mode = Entry(made, operation, wallet), operation.policy.mode
+    left = operation.amount - _take_pending(entry, operation)
+    gone = _find_gone(entry, operation, left)
+    left -= gone
+    if mode is not Claw.ONLY_PENDING:
+        left -= _take_usable(entry, operation, left, world)
+    if mode is Claw.ALLOW:
         owed = min(left, max(0, operation.policy.cap - wallet.arrears))
         if owed:
             entry.post(Account.ARREARS, Account.CLAWED_BACK, owed, None)
@@ -160,12 +159,44 @@ def _take_back(operation: TakeBack, wallet: Wallet, made: Plan, world: World) ->
     origin = next(
         (world.booked[at] for key in operation.reverses if (at := (operation.member_id, key)) in world.booked), None
     )
-    return entry.book(amount=operation.amount, reverses_id=origin.id if origin else None)
+    return entry.book(amount=operation.amount - gone, reverses_id=origin.id if origin else None)
 
 
-def _take_usable(entry: Entry, wanted: int, world: World) -> int:
-    operation = entry.operation
-    own = operation.reverses if isinstance(operation, TakeBack) else ()
+def _close_dead(operation: TakeBack, wallet: Wallet, made: Plan, world: World) -> None:
+    """What of these grants is over is booked as expired first, whether or not a sweep came by."""
+    for lot in wallet.lots:
+        is_own = lot.id is not None and lot.state == "active" and lot.grant_key in operation.reverses
+        if is_own and lot.expires_at is not None and lot.expires_at <= world.now:
+            closing = Expire(
+                member_id=operation.member_id, asset=operation.asset, lot_id=lot.id or 0, occurred_at=lot.expires_at
+            )
+            _expire(closing, wallet, made, world)
+
+
+def _take_pending(entry: Entry, operation: TakeBack) -> int:
+    promised = [lot for key in operation.reverses for lot in entry.wallet.waiting(key)]
+    taken = min(operation.amount, sum(lot.remaining for lot in promised))
+    if taken:
+        entry.consume(Account.CANCELLED, taken, promised, source=Account.PENDING)
+        waiting.close_empty(promised, entry.made)
+    return taken
+
+
+def _find_gone(entry: Entry, operation: TakeBack, wanted: int) -> int:
+    """Units of these grants that lapsed or expired count as gone, each once."""
+    gone = 0
+    for lot in [lot for lot in entry.wallet.lots if lot.grant_key in operation.reverses]:
+        counted = min(wanted - gone, lot.unused)
+        if counted:
+            ended_as = Account.LAPSED if lot.state == "cancelled" else Account.EXPIRED
+            entry.post(ended_as, Account.CLAWED_BACK, counted, lot)
+            entry.end_unused(lot, -counted)
+            gone += counted
+    return gone
+
+
+def _take_usable(entry: Entry, operation: TakeBack, wanted: int, world: World) -> int:
+    own = operation.reverses
     live = sorted(entry.wallet.live(world.now), key=lambda lot: (lot.grant_key not in own, *lot.order()))
     taken = min(wanted, sum(lot.remaining for lot in live))
     if taken:
@@ -209,62 +240,23 @@ def _give_grace(operation: Reverse, restored: Sequence[Slice], wallet: Wallet, m
         _grant(again, wallet, made, world)
 
 
-def _expire(operation: Expire, wallet: Wallet, made: Plan) -> Decided:
+def _expire(operation: Expire, wallet: Wallet, made: Plan, world: World) -> Decided:
     lot = next((lot for lot in wallet.lots if lot.id == operation.lot_id and lot.state == "active"), None)
-    if lot is None or not lot.remaining:
+    if lot is None or lot.is_live(world.now):
+        # An activity may have moved the end of the lot since the sweep saw it.
         return NothingToDo()
-    ensure(lot.expires_at is not None and lot.expires_at <= operation.occurred_at, "only what is over expires")
     entry, amount = Entry(made, operation, wallet), lot.remaining
     entry.consume(Account.EXPIRED, amount, [lot])
+    if amount:
+        entry.end_unused(lot, amount)
+    restate(made, lot, "closed")
     return entry.book(amount=amount)
 
 
-def _transfer(operation: Transfer, wallet: Wallet, made: Plan, world: World) -> Decided:
-    live = [lot for lot in wallet.live(world.now) if not operation.lots or lot.id in operation.lots]
-    usable = sum(lot.remaining for lot in live)
-    if usable < operation.amount:
-        return NotEnough(wanted=operation.amount, available=usable)
-    entry = Entry(made, operation, wallet)
-    taken = entry.consume(Account.TRANSFER, operation.amount, live)
-    booked = entry.book(amount=operation.amount)
-    target = world.wallets[operation.to_member_id, operation.asset]
-    for place, part in enumerate(taken):
-        _grant(_received(operation, part, place), target, made, world)
-    return booked
-
-
-def _received(operation: Transfer, part: Slice, place: int) -> Grant:
-    return Grant(
-        member_id=operation.to_member_id,
-        asset=operation.asset,
-        amount=part.amount,
-        key=f"{operation.key}:in:{place}",
-        kind=operation.kind_in,
-        occurred_at=operation.occurred_at,
-        reason={**operation.reason, "from": operation.member_id, "lot": part.lot.id},
-        effective_at=part.lot.effective_at,
-        expires_at=part.lot.expires_at,
-        priority=part.lot.priority,
-        promotional=part.lot.promotional,
-        source=Account.TRANSFER,
-        idle=part.lot.idle,
-        grant_key=part.lot.grant_key,
-    )
-
-
-def _assume(operation: Assume, wallet: Wallet, made: Plan, world: World) -> Decided:
-    owed = wallet.arrears
-    if not owed:
+def _forgive(operation: Forgive, wallet: Wallet, made: Plan) -> Decided:
+    amount = min(wallet.arrears, operation.amount or wallet.arrears)
+    if not amount:
         return NothingToDo()
     entry = Entry(made, operation, wallet)
-    entry.post(Account.TRANSFER, Account.ARREARS, owed, None)
-    booked = entry.book(amount=owed)
-    over = replace(
-        operation, member_id=operation.to_member_id, reason={**operation.reason, "from": operation.member_id}
-    )
-    target = world.wallets[operation.to_member_id, operation.asset]
-    taken_over = Entry(made, over, target, key=f"{operation.key}:in")
-    taken_over.post(Account.ARREARS, Account.TRANSFER, owed, None)
-    taken_over.book(amount=owed, kind=operation.kind_in)
-    repay(over, target, made, world)
-    return booked
+    entry.post(Account.FORGIVEN, Account.ARREARS, amount, None)
+    return entry.book(amount=amount)

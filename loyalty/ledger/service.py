@@ -5,15 +5,14 @@ which lots are open, plan in memory (`rules.plan`), write everything in one stat
 key makes each operation happen once; CHECK constraints refuse what a wrong plan would do.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 
 from loyalty import db
-from loyalty.errors import ensure
+from loyalty.events import Event, PointsActivated, PointsHoldExpired, PointsLapsed
 from loyalty.ledger import statements
-from loyalty.ledger.booking import Plan
-from loyalty.ledger.lots import Booked, EntryKey
+from loyalty.ledger.booking import EntryRow, Plan
+from loyalty.ledger.lots import Booked, EntryKey, WalletKey
 from loyalty.ledger.operations import (
     Account,
     Activate,
@@ -24,10 +23,13 @@ from loyalty.ledger.operations import (
     Claw,
     ClawBack,
     Expire,
+    Forgive,
     Grace,
     Grant,
     Hold,
     Idle,
+    MoveHold,
+    MovePending,
     Operation,
     Pending,
     Reverse,
@@ -36,7 +38,6 @@ from loyalty.ledger.operations import (
     TakeBack,
     Transfer,
     Void,
-    check,
 )
 from loyalty.ledger.outcomes import (
     AlreadyPosted,
@@ -52,9 +53,11 @@ from loyalty.ledger.outcomes import (
     Posted,
     Refused,
 )
+from loyalty.ledger.questions import check
 from loyalty.ledger.reading import lock, opened_assets, read, refers, wallet_keys
 from loyalty.ledger.rules import plan
 from loyalty.ledger.writing import write
+from loyalty.spine import service as spine
 
 __all__ = [
     "Account",
@@ -68,6 +71,7 @@ __all__ = [
     "Claw",
     "ClawBack",
     "Expire",
+    "Forgive",
     "Grace",
     "Grant",
     "Hold",
@@ -75,6 +79,8 @@ __all__ = [
     "HoldUnknown",
     "Idle",
     "KeyReused",
+    "MoveHold",
+    "MovePending",
     "NotEnough",
     "NothingPending",
     "NothingToDo",
@@ -109,32 +115,35 @@ async def post(batch: Sequence[Operation], *, now: datetime) -> list[Outcome]:
     """
     for operation in batch:
         check(operation)
-    segments = list(_segments(batch))
-    if len(segments) > 1:
+    rounds = _rounds(batch)
+    if len(rounds) > 1:
         # Everything is locked in one order before the first of several rounds.
         await lock(wallet_keys(batch))
-    outcomes: list[Outcome] = []
-    for segment in segments:
-        world = await read(segment, now)
-        made = plan(segment, world)
+    outcomes: dict[int, Outcome] = {}
+    for places in rounds:
+        asked = [batch[place] for place in places]
+        made = plan(asked, await read(asked, now))
         ids = await write(made, now) if made.entries else {}
-        outcomes += [_outcome(result, made, ids) for result in made.results]
-    return outcomes
+        await _tell(made, now)
+        outcomes |= dict(zip(places, (_outcome(result, made, ids) for result in made.results), strict=True))
+    return [outcomes[place] for place in range(len(batch))]
 
 
-def _segments(batch: Sequence[Operation]) -> Iterator[list[Operation]]:
-    """The batch in rounds: whatever is about an operation of the same batch comes in a later round."""
-    segment: list[Operation] = []
-    keys: set[tuple[int, str]] = set()
-    for operation in batch:
-        about = refers(operation)
-        if about and any((operation.member_id, key) in keys for key in about):
-            yield segment
-            segment, keys = [], set()
-        segment.append(operation)
-        keys.add((operation.member_id, operation.key))
-    if segment:
-        yield segment
+def _rounds(batch: Sequence[Operation]) -> list[list[int]]:
+    """Places of the batch in rounds: what is about an operation of the same batch comes a round later, and whatever
+    follows it in the same wallets not before it. As many rounds as the longest chain, however long the batch."""
+    rounds: list[list[int]] = []
+    round_of: dict[tuple[int, str], int] = {}
+    reached: dict[WalletKey, int] = {}
+    for place, operation in enumerate(batch):
+        wallets = wallet_keys([operation])
+        about = [round_of[at] + 1 for key in refers(operation) if (at := (operation.member_id, key)) in round_of]
+        number = max([0, *about, *(reached.get(wallet, 0) for wallet in wallets)])
+        reached |= dict.fromkeys(wallets, number)
+        round_of.setdefault((operation.member_id, operation.key), number)
+        rounds += [[] for _ in range(number + 1 - len(rounds))]
+        rounds[number].append(place)
+    return rounds
 
 
 async def post_one(operation: Operation, *, now: datetime) -> Posted:
@@ -184,62 +193,49 @@ def _posted(entry_id: int, row: Booked, *, replayed: bool) -> Posted:
     )
 
 
-async def expire_due(*, now: datetime, batch_max: int) -> list[tuple[int, Posted]]:
-    """Close lots whose time is over, at most `batch_max`; the member and entry of each.
+async def expire_due(*, now: datetime, batch_max: int) -> list[tuple[Asset, int, Posted]]:
+    """Close lots whose time is over, at most `batch_max`, with an entry each, of zero where nothing was left; the
+    asset, member and entry of each.
 
     Spending never relies on it: a dead lot is unusable from its expiry on, swept or not.
     """
-    rows = await db.fetch(statements.EXPIRED_LOTS, now, batch_max)
     batch = [
-        Expire(member_id=row["member_id"], asset=Asset(row["asset"]), lot_id=row["id"], occurred_at=now) for row in rows
+        Expire(member_id=row["member_id"], asset=Asset(row["asset"]), lot_id=row["id"], occurred_at=row["expires_at"])
+        for row in await db.fetch(statements.EXPIRED_LOTS, now, batch_max)
     ]
-    return _fresh(batch, await post(batch, now=now))
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What time alone has decided: `kind` is activate, hold_expired or pending_cancelled."""
-
-    member_id: int
-    asset: Asset
-    kind: str
-    amount: int
-    at: datetime
-
-
-async def settle_due(*, now: datetime, batch_max: int) -> list[Settled]:
-    """Book holds that ended, pending units that became usable, and those whose event never came; at most
-    `batch_max` wallets. Reading and spending never rely on it."""
-    rows = await db.fetch(statements.DUE, now, batch_max)
-    batch: list[Operation] = [
-        Settle(member_id=row["member_id"], asset=Asset(row["asset"]), occurred_at=now) for row in rows
-    ]
-    batch += [
-        CancelPending(
-            member_id=row["member_id"],
-            asset=Asset(row["asset"]),
-            grant_key=row["grant_key"],
-            key=f"pending_cancelled:{row['id']}",
-            occurred_at=now,
-        )
-        for row in await db.fetch(statements.LOST, now, batch_max)
-    ]
-    if not batch:
-        return []
-    made = plan(batch, await read(batch, now))
-    if made.entries:
-        await write(made, now)
     return [
-        Settled(row.member_id, row.asset, row.kind, row.amount, row.occurred_at)
-        for row in made.entries.values()
-        if row.kind in {"activate", "hold_expired", "pending_cancelled"}
-    ]
-
-
-def _fresh(batch: Sequence[Operation], outcomes: Sequence[Outcome]) -> list[tuple[int, Posted]]:
-    ensure(len(batch) == len(outcomes), "every operation has its outcome")
-    return [
-        (operation.member_id, outcome)
-        for operation, outcome in zip(batch, outcomes, strict=True)
+        (operation.asset, operation.member_id, outcome)
+        for operation, outcome in zip(batch, await post(batch, now=now), strict=True)
         if isinstance(outcome, Posted) and not outcome.replayed
     ]
+
+
+async def settle_due(*, now: datetime, batch_max: int) -> int:
+    """Book holds that ended, pending units that became usable, and those whose event never came, in at most
+    `batch_max` wallets of each sort; in how many. Reading and spending never rely on it."""
+    batch = [
+        Settle(member_id=row["member_id"], asset=Asset(row["asset"]), occurred_at=now)
+        for row in await db.fetch(statements.DUE, now, batch_max)
+    ]
+    await post(batch, now=now)
+    return len(batch)
+
+
+async def _tell(made: Plan, now: datetime) -> None:
+    """What time alone decides is told by whoever books it, be it a sweep or the next operation."""
+    events = [event for row in made.entries.values() if (event := _event(row)) is not None]
+    if events:
+        await spine.record(*events, now=now)
+
+
+def _event(row: EntryRow) -> Event | None:
+    member_id, at, asset, points, balance = row.member_id, row.occurred_at, row.asset, row.amount, row.balance_after
+    match row.kind:
+        case "activate":
+            return PointsActivated(member_id=member_id, at=at, asset=asset, points=points, balance=balance)
+        case "hold_expired":
+            return PointsHoldExpired(member_id=member_id, at=at, asset=asset, points=points, balance=balance)
+        case "lapsed":
+            return PointsLapsed(member_id=member_id, at=at, asset=asset, points=points)
+        case _:
+            return None

@@ -20,24 +20,26 @@ Column = Sequence[object]
 _POSTING_COLUMNS: Final = len(PostingRow._fields)
 _ALWAYS: Final = ("member_id", "key", "fingerprint", "kind", "asset", "amount", "delta", "balance_after")
 _RARELY: Final = ("pending_delta", "held_delta", "arrears_delta", "reverses_id")
-_NO_LOT: Final = (None,) * 14
+_NO_LOT: Final = (None,) * 15
 
 
 async def write(made: Plan, now: datetime) -> dict[EntryKey, int]:
     """Write everything planned; the id of each entry."""
-    changes = {lot_id: change for lot_id, change in made.lot_changes.items() if change}
+    changes = {lot_id: change for lot_id, change in made.lot_changes.items() if change.remaining or change.unused}
     written = await db.fetch_one(
         statements.WRITE,
         now,
         *_entry_columns(list(made.entries.values()), now),
         list(changes),
-        list(changes.values()),
+        [change.remaining for change in changes.values()],
+        _unusual([change.unused for change in changes.values()]),
         *(zip(*made.postings, strict=True) if made.postings else [()] * _POSTING_COLUMNS),
         [wallet.version for wallet in made.wallets],
         [wallet.available for wallet in made.wallets],
         _unusual([wallet.pending for wallet in made.wallets]),
         _unusual([wallet.held for wallet in made.wallets]),
         _unusual([wallet.arrears for wallet in made.wallets]),
+        _unusual([wallet.is_idle for wallet in made.wallets]),
     )
     numbers: list[int] = written["ids"] if written is not None else []
     ensure(len(numbers) == len(made.entries), "every planned entry is written")
@@ -78,6 +80,7 @@ def _lot(lot: Lot, row: EntryRow) -> tuple[object, ...]:
         (lot.idle.zone if lot.idle else lot.zone) or None,
         lot.idle.months if lot.idle else None,
         ",".join(sorted(lot.idle.activities)) if lot.idle else None,
+        lot.is_moved,
     )
 
 
@@ -87,15 +90,8 @@ def _unusual(column: Column) -> Column:
 
 
 async def _write_rest(made: Plan, ids: Mapping[EntryKey, int], now: datetime) -> None:
-    if made.lot_updates:
-        changed = list(made.lot_updates.values())
-        await db.execute(
-            statements.UPDATE_LOTS,
-            list(made.lot_updates),
-            [update.state for update in changed],
-            [update.effective_at for update in changed],
-            [update.expires_at for update in changed],
-        )
+    if made.lot_states:
+        await _write_states(made)
     if made.holds:
         await _write_holds(made, ids, now)
     if made.hold_states:
@@ -106,11 +102,28 @@ async def _write_rest(made: Plan, ids: Mapping[EntryKey, int], now: datetime) ->
         await _write_touches(made, now)
 
 
+async def _write_states(made: Plan) -> None:
+    found = [state for state, _ in made.lot_states.values()]
+    lots = [lot for _, lot in made.lot_states.values()]
+    changed = await db.execute(
+        statements.UPDATE_LOTS,
+        list(made.lot_states),
+        found,
+        [lot.state for lot in lots],
+        [lot.effective_at for lot in lots],
+        [lot.expires_at for lot in lots],
+        [lot.activates_at for lot in lots],
+        [lot.event for lot in lots],
+        [lot.cancels_at for lot in lots],
+    )
+    ensure(changed == len(lots), "a lot is in the state that it was found in")
+
+
 async def _write_holds(made: Plan, ids: Mapping[EntryKey, int], now: datetime) -> None:
     await db.execute(
         statements.WRITE_HOLDS,
         now,
-        [ids[hold.member_id, hold.key] for hold in made.holds],
+        [ids[hold.member_id, hold.entry_key] for hold in made.holds],
         [hold.member_id for hold in made.holds],
         [hold.asset for hold in made.holds],
         [hold.key for hold in made.holds],
@@ -120,11 +133,12 @@ async def _write_holds(made: Plan, ids: Mapping[EntryKey, int], now: datetime) -
 
 
 async def _write_touches(made: Plan, now: datetime) -> None:
+    named = [(touch, name) for touch in made.touches for name in touch.names]
     await db.execute(
         statements.TOUCH,
-        [touch.member_id for touch in made.touches],
-        [touch.asset for touch in made.touches],
-        [touch.activity for touch in made.touches],
-        [touch.at for touch in made.touches],
+        [touch.member_id for touch, _ in named],
+        [touch.asset for touch, _ in named],
+        [name for _, name in named],
+        [touch.at for touch, _ in named],
         now,
     )

@@ -16,7 +16,7 @@ from loyalty.adoptions import service as adoptions
 from loyalty.earning import service as earning
 from loyalty.errors import Conflict, NotFound
 from loyalty.events import MembersMerged
-from loyalty.ledger.moving import move_everything, return_lots
+from loyalty.ledger.moving import move_everything, return_everything
 from loyalty.ledger.service import Asset
 from loyalty.members.service import MemberGone
 from loyalty.merges.rules import MOVED_TABLES, Candidate, survivor
@@ -80,14 +80,6 @@ WHERE theirs.id IS NULL OR theirs.at < mine.at
 """
 
 
-# Only what the survivor still has of the other's lots can go back; what was spent was spent soonest-first.
-_LOTS_LEFT: Final = """
-SELECT l.id, l.asset, l.remaining
-FROM ledger_entry e JOIN ledger_lot l ON l.entry_id = e.id AND l.member_id = e.member_id
-WHERE e.member_id = $1 AND starts_with(e.key, $2) AND l.remaining > 0 AND l.state = 'active'
-  AND (l.expires_at IS NULL OR l.expires_at > $3)
-ORDER BY l.id
-"""
 _RETURN_COUPONS: Final = """
 UPDATE coupon SET member_id = $2, ordinal = given.ordinal, claim_key = given.claim_key
 FROM unnest($3::bigint[], $4::int[], $5::text[]) AS given(id, ordinal, claim_key)
@@ -256,7 +248,10 @@ async def undo(merge_id: int, *, now: datetime) -> Undone:
     await adoptions.give_back(source_id, target_id, moved["adopted"])
     await _return_rows(source_id, target_id, moved, now=now)
     await tiers.part(source_id, target_id, moved["tiers"], now=now)
-    returned = await _return_value(merge_id, source_id, target_id, now=now)
+    # Only what is left of the other's units can go back; what was spent was spent soonest-first.
+    returned = await return_everything(
+        target_id, source_id, moved_by=f"merge:{merge_id}:", key=f"unmerge:{merge_id}", now=now
+    )
     await db.execute("UPDATE member_merge SET undone_at = $2 WHERE id = $1", merge_id, now)
     return Undone(source_id, target_id, returned)
 
@@ -281,8 +276,3 @@ async def _return_rows(source_id: int, target_id: int, moved: Mapping[str, Any],
 
 def _columns(rows: list[list[Any]], width: int) -> list[list[Any]]:
     return [[row[place] for row in rows] for place in range(width)]
-
-
-async def _return_value(merge_id: int, source_id: int, target_id: int, *, now: datetime) -> Mapping[Asset, int]:
-    lots = await db.fetch(_LOTS_LEFT, target_id, f"merge:{merge_id}:", now)
-    return await return_lots(target_id, source_id, lots, key=f"unmerge:{merge_id}", now=now)

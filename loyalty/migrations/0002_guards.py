@@ -11,13 +11,14 @@ APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "earning_fact", "audit
 
 CHECKS = (
     ("ledger_balance", "balance_not_negative", "available >= 0 AND pending >= 0 AND held >= 0 AND arrears >= 0"),
-    ("ledger_lot", "lot_within_original", "remaining >= 0 AND remaining <= original"),
+    ("ledger_lot", "lot_within_original", "remaining >= 0 AND unused >= 0 AND remaining + unused <= original"),
     ("ledger_lot", "lot_amount_in_range", "original BETWEEN 1 AND 1000000000000"),
     ("ledger_lot", "lot_lives_forward", "expires_at IS NULL OR expires_at >= effective_at"),
-    ("ledger_lot", "lot_state_known", "state IN ('active', 'pending', 'cancelled')"),
+    ("ledger_lot", "lot_state_known", "state IN ('active', 'pending', 'cancelled', 'closed')"),
+    ("ledger_lot", "ended_lot_is_empty", "state NOT IN ('cancelled', 'closed') OR remaining = 0"),
     ("ledger_lot", "pending_lot_waits", "state <> 'pending' OR (activates_at IS NULL) <> (event IS NULL)"),
     ("ledger_hold", "hold_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
-    ("ledger_hold", "hold_state_known", "state IN ('open', 'captured', 'voided', 'expired')"),
+    ("ledger_hold", "hold_state_known", "state IN ('open', 'captured', 'voided', 'expired', 'moved')"),
     ("ledger_hold", "hold_resolved_once", "(state = 'open') = (resolved_at IS NULL)"),
     ("ledger_entry", "entry_amount_in_range", "amount BETWEEN 0 AND 1000000000000"),
     ("ledger_posting", "posting_amount_in_range", "amount BETWEEN 1 AND 1000000000000"),
@@ -94,7 +95,8 @@ INDEXES = (
         " WHERE union_id IS NULL AND union_asked_at IS NULL"
     ),
     "CREATE INDEX lot_open ON ledger_lot (member_id, asset) WHERE remaining > 0",
-    "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE remaining > 0 AND expires_at IS NOT NULL",
+    "CREATE INDEX lot_expiring ON ledger_lot (expires_at) WHERE state = 'active' AND expires_at IS NOT NULL",
+    "CREATE INDEX lot_moved ON ledger_lot (member_id, grant_key) WHERE moved",
     (
         "CREATE INDEX lot_due ON ledger_lot (activates_at) WHERE state = 'pending' AND remaining > 0"
         " AND activates_at IS NOT NULL"
@@ -103,6 +105,7 @@ INDEXES = (
         "CREATE INDEX lot_lost ON ledger_lot (cancels_at) WHERE state = 'pending' AND remaining > 0"
         " AND cancels_at IS NOT NULL"
     ),
+    "CREATE UNIQUE INDEX hold_called_once ON ledger_hold (member_id, key) WHERE state <> 'moved'",
     "CREATE INDEX hold_open ON ledger_hold (expires_at) WHERE state = 'open'",
     "CREATE UNIQUE INDEX member_phone_once ON member (phone_index) WHERE phone_index IS NOT NULL",
     "CREATE UNIQUE INDEX phone_claim_open_once ON phone_claim (phone_index) WHERE status = 'waiting'",

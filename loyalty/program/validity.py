@@ -34,6 +34,4 @@ def idle_of(rule: Expiry, terms: Terms) -> Idle | None:
     """The inactivity rule as lots carry it."""
     if not isinstance(rule, Inactivity):
         return None
-    return Idle(
-        months=rule.months, activities=frozenset(activity.value for activity in rule.activities), zone=terms.zone
-    )
+    return Idle(months=rule.months, activities=frozenset(rule.activities), zone=terms.zone)

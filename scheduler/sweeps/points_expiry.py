@@ -21,11 +21,12 @@ async def run(_hands: Hands) -> bool:
         expired = await ledger.expire_due(now=now, batch_max=BATCH)
         await spine.record(
             *(
-                PointsExpired(member_id=member_id, at=now, points=-posted.delta, balance=posted.balance)
-                for member_id, posted in expired
+                PointsExpired(member_id=member_id, at=now, asset=asset, points=posted.amount, balance=posted.balance)
+                for asset, member_id, posted in expired
+                if posted.amount
             ),
             now=now,
         )
-        await tiers.review_balances((member_id for member_id, _ in expired), now=now)
+        await tiers.review_balances((member_id for _, member_id, _ in expired), now=now)
         await failpoints.reach("sweep.batch")
     return len(expired) == BATCH

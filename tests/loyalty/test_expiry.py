@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.clock import business_day, start_of
-from loyalty.expiry import Rolling, Round, ends_at, months_later
+from loyalty.expiry import Calendar, Expiry, Inactivity, Never, Rolling, Round, ends_at, months_later
 
 
 def end_of_month_rule(at: datetime, *, months: int, zone: ZoneInfo) -> datetime:
@@ -42,6 +42,66 @@ ZONES = st.sampled_from([SHANGHAI, BERLIN, ZoneInfo("America/New_York"), ZoneInf
 )
 def test_months_later(day: date, months: int, later: date) -> None:
     assert months_later(day, months) == later
+
+
+def shanghai(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=SHANGHAI)
+
+
+@pytest.mark.parametrize(
+    ("rule", "start", "ends"),
+    [
+        # Case 17: earned 31 January, one month; none at all; and in a leap year.
+        (Rolling(months=1, round_up=Round.DAY), "2026-01-31T10:00", "2026-03-01"),
+        (Rolling(months=1, round_up=Round.DAY), "2028-01-31T10:00", "2028-03-01"),
+        (Rolling(months=0, round_up=Round.DAY), "2026-01-31T23:59:59", "2026-02-01"),
+        # Case 18: P12M earned 6 July 2020 is usable through 31 July 2021.
+        (Rolling(months=12), "2020-07-06T09:00", "2021-08-01"),
+        # Case 20: a star of 14 March 2026 dies with 31 March 2027.
+        (Rolling(years=1), "2026-03-14T20:00", "2027-04-01"),
+        # The same length, rounded up to every period there is.
+        (Rolling(months=3, round_up=Round.NONE), "2026-02-10T12:30:15", "2026-05-10T12:30:15"),
+        (Rolling(days=90, round_up=Round.NONE), "2026-02-10T12:30:15", "2026-05-11T12:30:15"),
+        (Rolling(days=90, round_up=Round.DAY), "2026-02-10T12:30:15", "2026-05-12"),
+        (Rolling(months=3, round_up=Round.MONTH), "2026-02-10", "2026-06-01"),
+        (Rolling(months=3, round_up=Round.QUARTER), "2026-02-10", "2026-07-01"),
+        (Rolling(months=3, round_up=Round.HALF_YEAR), "2026-02-10", "2026-07-01"),
+        (Rolling(months=6, round_up=Round.HALF_YEAR), "2026-02-10", "2027-01-01"),
+        (Rolling(months=3, round_up=Round.YEAR), "2026-02-10", "2027-01-01"),
+        (Rolling(months=12, through_month=3), "2026-02-10", "2027-04-01"),
+        (Rolling(months=12, through_month=3), "2026-03-31", "2027-04-01"),
+        (Rolling(months=12, through_month=3), "2026-04-01", "2028-04-01"),
+        # Calendar days: the next of them, the day itself included.
+        (Calendar(days=("06-30", "12-31")), "2026-06-30T23:59", "2026-07-01"),
+        (Calendar(days=("06-30", "12-31")), "2026-07-01T00:00", "2027-01-01"),
+        (Calendar(days=("06-30", "12-31"), at_least_days=30), "2026-06-15", "2027-01-01"),
+        (Calendar(days=("02-29",)), "2026-03-01", "2027-03-01"),
+        (Calendar(days=("02-29",)), "2027-03-01", "2028-03-01"),
+        (Inactivity(months=12), "2026-03-01T18:00", "2027-03-01"),
+        (Never(), "2026-03-01", None),
+    ],
+)
+def test_cases_17_18_20_each_rule_by_hand(rule: Expiry, start: str, ends: str | None) -> None:
+    assert ends_at(rule, shanghai(start), SHANGHAI) == (None if ends is None else shanghai(ends))
+
+
+def test_case_22_the_zone_of_the_programme_rules_and_not_the_members() -> None:
+    # A member in Berlin earns at 18:30 on 31 July there: in Shanghai it is August already.
+    earned = datetime(2026, 7, 31, 18, 30, tzinfo=BERLIN)
+    assert ends_at(Rolling(months=12), earned, SHANGHAI) == shanghai("2027-09-01")
+    assert ends_at(Rolling(months=12), earned, BERLIN) == datetime(2027, 8, 1, tzinfo=BERLIN)
+
+
+def test_a_rule_without_length_and_rounding_is_none() -> None:
+    with pytest.raises(ValueError, match="without rounding"):
+        Rolling(round_up=Round.NONE)
+
+
+def test_at_most_twenty_days_of_the_year() -> None:
+    days = tuple(f"{month:02d}-{day:02d}" for month in (1, 2, 3) for day in range(1, 8))
+    assert Calendar(days=days[:20])
+    with pytest.raises(ValueError, match="at most 20"):
+        Calendar(days=days)
 
 
 def test_a_month_rule_ends_with_the_local_month() -> None:

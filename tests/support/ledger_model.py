@@ -1,8 +1,8 @@
 """What the ledger should do, in plain Python: lots in lists, written from the rules and not from the code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from loyalty.ledger.service import (
     Activate,
@@ -10,6 +10,7 @@ from loyalty.ledger.service import (
     CancelPending,
     Capture,
     Claw,
+    Forgive,
     Grant,
     Hold,
     Operation,
@@ -19,115 +20,9 @@ from loyalty.ledger.service import (
     Transfer,
     Void,
 )
+from tests.support.ledger_wallet import ModelHold, ModelLot, ModelWallet, Parts
 
-FOREVER = datetime.max.replace(tzinfo=UTC)
 ASSETS = (Asset.POINTS, Asset.GROWTH)
-
-
-@dataclass(eq=False)
-class ModelLot:
-    """Units that came together; `born` is the order in which lots were made."""
-
-    key: str
-    remaining: int
-    expires_at: datetime | None
-    priority: int
-    promotional: bool
-    effective_at: datetime
-    born: int
-    pending: bool = False
-    activates_at: datetime | None = None
-
-    def is_over(self, now: datetime) -> bool:
-        return self.expires_at is not None and self.expires_at <= now
-
-    def is_live(self, now: datetime) -> bool:
-        return not self.pending and not self.is_over(now)
-
-    def is_due(self, now: datetime) -> bool:
-        return self.pending and self.activates_at is not None and self.activates_at <= now
-
-    def place(self) -> tuple[object, ...]:
-        return (self.priority, self.expires_at or FOREVER, not self.promotional, self.effective_at, self.born)
-
-
-Parts = list[tuple[ModelLot, int]]
-
-
-@dataclass(eq=False)
-class ModelHold:
-    """Units set aside, in taking order."""
-
-    amount: int
-    parts: Parts
-    ends: datetime
-    state: str = "open"
-
-
-@dataclass
-class ModelWallet:
-    """One member's units of one asset, what spends may still give back in taking order, holds and debts."""
-
-    lots: list[ModelLot] = field(default_factory=list)
-    taken: dict[str, Parts] = field(default_factory=dict)
-    holds: dict[str, ModelHold] = field(default_factory=dict)
-    arrears: int = 0
-
-    def usable(self, now: datetime) -> int:
-        """What can be spent now, less what is owed; time alone starts and ends things."""
-        live = sum(lot.remaining for lot in self.lots if lot.is_live(now) or (lot.is_due(now) and not lot.is_over(now)))
-        ended = [hold for hold in self.holds.values() if hold.state == "open" and hold.ends <= now]
-        back = sum(part for hold in ended for lot, part in hold.parts if not lot.is_over(now))
-        return live + back - self.arrears
-
-    def settle(self, now: datetime) -> None:
-        """What time has decided is carried out whenever the wallet is used."""
-        for hold in self.holds.values():
-            if hold.state == "open" and hold.ends <= now:
-                hold.state = "expired"
-                self.take_in(hold.parts, now)
-        for lot in self.lots:
-            if lot.is_due(now) and lot.remaining:
-                lot.pending = False
-                lot.effective_at = lot.activates_at or lot.effective_at
-                self.repay(now)
-
-    def take_in(self, parts: Parts, now: datetime) -> None:
-        """Units come back to their lots; in a lot that is over they are gone at once."""
-        for lot, part in parts:
-            if not lot.is_over(now):
-                lot.remaining += part
-        self.repay(now)
-
-    def repay(self, now: datetime) -> None:
-        paid = min(self.arrears, sum(lot.remaining for lot in self.lots if lot.is_live(now)))
-        self.take(paid, now)
-        self.arrears -= paid
-
-    def take(self, amount: int, now: datetime, *, first: tuple[str, ...] = ()) -> Parts:
-        def place(lot: ModelLot) -> tuple[object, ...]:
-            return (lot.key not in first, *lot.place())
-
-        taken = []
-        for lot in sorted((lot for lot in self.lots if lot.is_live(now)), key=place):
-            part = min(lot.remaining, amount)
-            if part:
-                lot.remaining -= part
-                amount -= part
-                taken.append((lot, part))
-        assert amount == 0
-        return taken
-
-    def cancel(self, keys: Sequence[str], most: int) -> int:
-        """Pending units of these grants go; how many."""
-        gone = 0
-        for key in keys:
-            for lot in self.lots:
-                if lot.pending and lot.key == key:
-                    part = min(lot.remaining, most - gone)
-                    lot.remaining -= part
-                    gone += part
-        return gone
 
 
 @dataclass(frozen=True)
@@ -140,18 +35,20 @@ class Expected:
 
 
 class ModelLedger:
-    """All wallets and every key ever booked."""
+    """All wallets and every key ever booked. `debts` are what a merge moved, per key and asset."""
 
     def __init__(self, member_ids: Sequence[int]) -> None:
         self.wallets = {(member, asset): ModelWallet() for member in member_ids for asset in ASSETS}
         self.booked: dict[tuple[int, str], tuple[tuple[object, ...], Expected]] = {}
+        self.debts: dict[tuple[str, Asset], int] = {}
         self._born = 0
 
     def post_all(self, batch: Sequence[Operation], now: datetime) -> list[Expected]:
-        """Book a batch: whatever is not a mere grant looks at its wallet first."""
+        """Book a batch: whatever is not a mere grant looks at its wallets first, and so does who owes."""
         for operation in batch:
-            if not isinstance(operation, Grant):
-                self.wallets[operation.member_id, operation.asset].settle(now)
+            wallet = self.wallets[operation.member_id, operation.asset]
+            if not isinstance(operation, Grant) or wallet.arrears:
+                wallet.settle(now)
             if isinstance(operation, Transfer):
                 self.wallets[operation.to_member_id, operation.asset].settle(now)
         return [self.post(operation, now) for operation in batch]
@@ -188,13 +85,11 @@ class ModelLedger:
             case Capture() | Void():
                 return _resolve(operation, wallet, now)
             case Activate():
-                own = (lot for lot in wallet.lots if lot.pending and lot.key == operation.grant_key)
-                waiting = [lot for lot in own if lot.remaining]
-                for lot in waiting:
-                    lot.pending, lot.effective_at = False, operation.occurred_at
-                amount = sum(lot.remaining for lot in waiting)
-                wallet.repay(now)
-                return Expected(amount) if waiting else _NOTHING_PENDING
+                return _activate(operation, wallet, now)
+            case Forgive():
+                forgiven = min(wallet.arrears, operation.amount or wallet.arrears)
+                wallet.arrears -= forgiven
+                return Expected(forgiven) if forgiven else Expected(refusal="NothingToDo")
             case CancelPending():
                 gone = wallet.cancel([operation.grant_key], operation.amount or 10**9)
                 return Expected(0) if gone else _NOTHING_PENDING
@@ -206,16 +101,21 @@ class ModelLedger:
             case Spend():
                 wallet.taken[operation.key] = parts
             case Hold():
-                wallet.holds[operation.key] = ModelHold(operation.amount, parts, operation.expires_at)
+                wallet.holds[operation.key] = ModelHold(
+                    operation.amount, parts, operation.expires_at, number=self._next()
+                )
             case Transfer():
                 target = self.wallets[operation.to_member_id, operation.asset]
                 for lot, part in parts:
                     self._copy(target, lot, part)
-                    target.repay(now)
+                target.repay(now)
+
+    def _next(self) -> int:
+        self._born += 1
+        return self._born
 
     def add(self, wallet: ModelWallet, given: Grant) -> None:
         """A new lot."""
-        self._born += 1
         wallet.lots.append(
             ModelLot(
                 key=given.key,
@@ -224,38 +124,28 @@ class ModelLedger:
                 priority=given.priority,
                 promotional=given.promotional,
                 effective_at=(given.pending and given.pending.activates_at) or given.effective_at or given.occurred_at,
-                born=self._born,
+                born=self._next(),
                 pending=given.pending is not None,
                 activates_at=given.pending.activates_at if given.pending else None,
+                cancels_at=given.pending.cancels_at if given.pending else None,
+                lasts=timedelta(days=given.pending.expiry["days"]) if given.pending and given.pending.expiry else None,
             )
         )
 
-    def _copy(self, target: ModelWallet, lot: ModelLot, units: int) -> None:
-        self._born += 1
-        target.lots.append(
-            ModelLot(
-                key=lot.key,
-                remaining=units,
-                expires_at=lot.expires_at,
-                priority=lot.priority,
-                promotional=lot.promotional,
-                effective_at=lot.effective_at,
-                born=self._born,
-                pending=lot.pending,
-                activates_at=lot.activates_at,
-            )
-        )
+    def _copy(self, target: ModelWallet, lot: ModelLot, units: int, *, came_by: str = "") -> ModelLot:
+        again = replace(lot, remaining=units, unused=0, born=self._next(), came_by=came_by)
+        target.lots.append(again)
+        return again
 
     def expire(self, now: datetime) -> int:
         """Close every lot that is over; how many units ended."""
         ended = 0
         for wallet in self.wallets.values():
-            if any(lot.is_over(now) and lot.remaining and not lot.pending for lot in wallet.lots):
+            if any(lot.is_over(now) and not lot.pending and not lot.closed for lot in wallet.lots):
                 wallet.settle(now)
             for lot in wallet.lots:
-                if lot.is_over(now) and not lot.pending:
-                    ended += lot.remaining
-                    lot.remaining = 0
+                if lot.is_over(now) and not lot.pending and not lot.closed:
+                    ended += wallet.close(lot)
         return ended
 
     def settle(self, now: datetime) -> None:
@@ -263,30 +153,44 @@ class ModelLedger:
         for wallet in self.wallets.values():
             wallet.settle(now)
 
-    def move(self, source: int, target: int, now: datetime) -> int:
-        """Everything goes over, each lot with its own end, holds as they were; how many usable units went."""
+    def move(self, source: int, target: int, key: str, now: datetime, only: str | None = None) -> int:
+        """Everything goes over, each lot with its own end, holds with what they pin, debts; how many usable units
+        went. `only` is the merge that is undone: what came by it and is still there."""
         moved = 0
         for asset in ASSETS:
             giving, taking = self.wallets[source, asset], self.wallets[target, asset]
             giving.settle(now)
-            held = {key: hold for key, hold in giving.holds.items() if hold.state == "open"}
-            for hold in held.values():
-                hold.state = "voided"
-                giving.take_in(hold.parts, now)
             taking.settle(now)
-            live = sorted((lot for lot in giving.lots if lot.remaining and lot.is_live(now)), key=ModelLot.place)
-            for lot in [*live, *(lot for lot in giving.lots if lot.pending and lot.remaining)]:
-                self._copy(taking, lot, lot.remaining)
-                taking.repay(now)
-                moved += 0 if lot.pending else lot.remaining
-                lot.remaining = 0
-            taking.arrears += giving.arrears
-            giving.arrears = 0
+            self._move_holds(giving, taking, key, only)
+            moved += self._move_lots(giving, taking, key, now, only)
+            owed = giving.arrears if only is None else min(giving.arrears, self.debts.pop((only, asset), 0))
+            giving.arrears -= owed
+            taking.arrears += owed
+            if owed and only is None:
+                self.debts[key, asset] = owed
             taking.repay(now)
-            for key, hold in held.items():
-                if sum(lot.remaining for lot in taking.lots if lot.is_live(now)) >= hold.amount:
-                    taking.holds[key] = ModelHold(hold.amount, taking.take(hold.amount, now), hold.ends)
-                    self.booked[target, key] = self.booked[source, key]
+        return moved
+
+    def _move_holds(self, giving: ModelWallet, taking: ModelWallet, key: str, only: str | None) -> None:
+        for name, hold in list(giving.holds.items()):
+            if hold.state == "open" and only in {None, hold.came_by}:
+                hold.state = "moved"
+                parts = [(self._copy(taking, lot, 0, came_by=key), part) for lot, part in hold.parts]
+                del giving.holds[name]
+                taking.holds[name] = ModelHold(hold.amount, parts, hold.ends, number=self._next(), came_by=key)
+
+    def _move_lots(self, giving: ModelWallet, taking: ModelWallet, key: str, now: datetime, only: str | None) -> int:
+        mine = [lot for lot in giving.lots if lot.remaining and only in {None, lot.came_by}]
+        usable = [lot for lot in mine if lot.is_live(now)]
+        moved = sum(lot.remaining for lot in usable)
+        waiting = [lot for lot in mine if lot.pending]
+        ordered = [*sorted(usable, key=ModelLot.place), *waiting] if only is None else [*waiting, *usable]
+        for lot in ordered:
+            self._copy(taking, lot, lot.remaining, came_by=key)
+            lot.remaining = 0
+            if only is not None:
+                taking.repay(now)
+        taking.repay(now)
         return moved
 
 
@@ -294,10 +198,10 @@ _NOTHING_PENDING = Expected(refusal="ledger.nothing_pending")
 
 
 def _question(operation: Operation) -> tuple[object, ...]:
-    names = ("reverses_key", "grant_key", "hold_key", "to_member_id")
+    names = ("reverses_key", "grant_key", "hold_key", "to_member_id", "activates_at")
     values = {name: getattr(operation, name, None) for name in names}
     named = tuple(sorted((name, value) for name, value in values.items() if value is not None))
-    kind = operation.kind if isinstance(operation, Grant | Spend | Hold | TakeBack) else ""
+    kind = operation.kind if isinstance(operation, Grant | Spend | TakeBack) else ""
     if isinstance(operation, Grant):
         named = ()  # what a lot is known by does not make it another gift
     return (type(operation).__name__, operation.asset, getattr(operation, "amount", None), kind, named)
@@ -305,6 +209,7 @@ def _question(operation: Operation) -> tuple[object, ...]:
 
 def _take_back(operation: TakeBack, wallet: ModelWallet, now: datetime) -> Expected:
     left = operation.amount - wallet.cancel(operation.reverses, operation.amount)
+    left -= _find_gone(operation.reverses, wallet, left, now)
     taken = owed = 0
     if operation.policy.mode is not Claw.ONLY_PENDING:
         taken = min(left, sum(lot.remaining for lot in wallet.lots if lot.is_live(now)))
@@ -313,6 +218,37 @@ def _take_back(operation: TakeBack, wallet: ModelWallet, now: datetime) -> Expec
         owed = min(left - taken, max(0, operation.policy.cap - wallet.arrears))
         wallet.arrears += owed
     return Expected(-taken - owed)
+
+
+def _find_gone(keys: Sequence[str], wallet: ModelWallet, most: int, now: datetime) -> int:
+    """What of these grants ended unused is gone already, and counts once."""
+    gone = 0
+    for lot in wallet.lots:
+        if lot.key in keys:
+            if lot.is_over(now) and not lot.pending and not lot.closed:
+                wallet.close(lot)
+            part = min(lot.unused, most - gone)
+            lot.unused -= part
+            gone += part
+    return gone
+
+
+def _activate(operation: Activate, wallet: ModelWallet, now: datetime) -> Expected:
+    waiting = [lot for lot in wallet.lots if lot.pending and lot.key == operation.grant_key and lot.remaining]
+    if not waiting:
+        return _NOTHING_PENDING
+    begins = operation.activates_at or operation.occurred_at
+    for lot in waiting:
+        if lot.activates_at is None or lot.activates_at > begins or begins > now:
+            lot.start(begins)
+        if begins > now:
+            lot.activates_at, lot.cancels_at = begins, None
+        else:
+            lot.pending = False
+    if begins > now:
+        return Expected(0)
+    wallet.repay(now)
+    return Expected(sum(lot.remaining for lot in waiting))
 
 
 def _give_back(operation: Reverse, wallet: ModelWallet, now: datetime) -> Expected:

@@ -65,7 +65,16 @@ def void(of: str, at: datetime, key: str = "void") -> Void:
     return Void(**POINTS, hold_key=of, key=key, occurred_at=at)
 
 
-def take_back(amount: int, *of: str, at: datetime, mode: Claw = Claw.WITHIN_BALANCE, cap: int = 0) -> TakeBack:
+def take_back(
+    amount: int, *of: str, at: datetime, mode: Claw = Claw.WITHIN_BALANCE, cap: int = 0, member_id: int = 1
+) -> TakeBack:
     return TakeBack(
-        **POINTS, amount=amount, key="refund", kind="refund", occurred_at=at, reverses=of, policy=ClawBack(mode, cap)
+        member_id=member_id,
+        asset=Asset.POINTS,
+        amount=amount,
+        key="refund",
+        kind="refund",
+        occurred_at=at,
+        reverses=of,
+        policy=ClawBack(mode, cap),
     )

@@ -2,23 +2,18 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from loyalty import db
-from loyalty.expiry import Activity, Inactivity, ends_at
 from loyalty.fsck import queries as fsck
 from loyalty.ledger import queries
 from loyalty.ledger import service as ledger
-from loyalty.ledger.moving import move_everything
 from loyalty.ledger.service import (
     Asset,
     Claw,
     Grace,
     Grant,
-    Hold,
-    Idle,
     Outcome,
     Pending,
     Posted,
@@ -28,7 +23,6 @@ from loyalty.ledger.service import (
 )
 from tests.loyalty.ledger.purse import (
     POINTS,
-    SHANGHAI,
     capture,
     day,
     grant,
@@ -152,35 +146,6 @@ async def test_a_spend_and_its_reversal_in_one_batch() -> None:
     assert await seen(now) == (100, 0, 0, 0)
 
 
-async def test_case_21_inactivity_counts_from_the_last_activity_that_counts() -> None:
-    first, second = day(3, 1), day(8, 1)
-    for counting, ends in (
-        (frozenset({"earn"}), day(3, 1, year=2027)),
-        (frozenset({"earn", "spend"}), day(8, 1, year=2027)),
-    ):
-        await db.execute(
-            "TRUNCATE ledger_balance, ledger_lot, ledger_hold, ledger_entry, ledger_posting RESTART IDENTITY"
-        )
-        await members()
-        rule = Inactivity(months=12, activities=tuple(Activity(name) for name in sorted(counting)))
-        idle = Idle(months=12, activities=counting)
-        await posted(
-            grant(100, "e", first, expires_at=ends_at(rule, first, SHANGHAI), idle=idle),
-            now=first,
-        )
-        await posted(Spend(**POINTS, amount=10, key="s", kind="spend", occurred_at=second), now=second)
-        assert await seen(ends - timedelta(microseconds=1)) == (90, 0, 0, 0)
-        assert await seen(ends) == (0, 0, 0, 0)
-
-
-async def test_inactivity_never_wakes_what_is_over() -> None:
-    await members()
-    idle = Idle(months=1, activities=frozenset({"earn"}))
-    await posted(grant(100, "a", day(1, 1), expires_at=day(2, 1), idle=idle), now=day(1, 1))
-    await posted(grant(5, "b", day(2, 1), expires_at=day(3, 1), idle=idle), now=day(2, 1))
-    assert await seen(day(2, 1)) == (5, 0, 0, 0)
-
-
 async def test_a_transfer_keeps_each_parts_own_end() -> None:
     await members(1, 2)
     now = day(1, 10)
@@ -192,28 +157,6 @@ async def test_a_transfer_keeps_each_parts_own_end() -> None:
     assert (await seen(now), await seen(now, 2)) == ((50, 0, 0, 0), (50, 0, 0, 0))
     assert await queries.expiring(2, Asset.POINTS, after=now, until=day(12, 1)) == [(day(2, 1), 40)]
     assert isinstance(first, Posted)
-
-
-async def test_case_67_a_merge_moves_lots_holds_promises_and_debts() -> None:
-    await members(1, 2)
-    now = day(1, 10)
-    other: dict[str, Any] = {**POINTS, "member_id": 2}
-    await posted(
-        grant(100, "a", now, expires_at=day(4, 1)),
-        grant(50, "b", now, expires_at=day(3, 1), member_id=2),
-        grant(7, "p", now, member_id=2, pending=Pending(activates_at=day(1, 20))),
-        Hold(**other, amount=20, key="h", kind="test", occurred_at=now, expires_at=day(1, 11)),
-        now=now,
-    )
-    for _ in range(2):
-        async with db.unit_of_work():
-            await move_everything(2, 1, key="merge:9", now=now)
-    assert [finding.broken async for finding in fsck.check_all() if finding.broken] == []
-    assert (await seen(now), await seen(now, 2)) == ((130, 7, 20, 0), (0, 0, 0, 0))
-    (taken,) = await posted(capture("h", now, 20), now=now)
-    assert isinstance(taken, Posted)
-    assert await queries.expiring(1, Asset.POINTS, after=now, until=day(12, 1)) == [(day(3, 1), 30), (day(4, 1), 100)]
-    assert await seen(day(1, 20)) == (137, 0, 0, 0)
 
 
 async def test_a_balance_of_the_past_is_what_it_was_then() -> None:

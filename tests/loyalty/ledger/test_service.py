@@ -10,7 +10,6 @@ from loyalty import db
 from loyalty.fsck import queries as fsck
 from loyalty.ledger import queries
 from loyalty.ledger import service as ledger
-from loyalty.ledger.moving import move_everything
 from loyalty.ledger.service import Asset, Grant, NotEnough, Posted, Reverse, Spend, TakeBack
 
 JAN_1 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -236,17 +235,6 @@ async def test_transfers_in_opposite_directions_keep_the_sum_and_never_deadlock(
 
     await asyncio.gather(*(swap(n) for n in range(200)))
     assert await db.fetch_value("SELECT sum(available)::bigint FROM ledger_balance") == 1000
-    assert await broken() == []
-
-
-async def test_case_67_merging_moves_lots_with_their_own_expiry() -> None:
-    await members([1, 2])
-    await posted(grant(100, "a", expires_at=MAR_1), grant(50, "b", member_id=2, expires_at=FEB_1))
-    for _ in range(2):
-        async with db.unit_of_work():
-            await move_everything(2, 1, key="merge:9", now=JAN_10)
-    assert await usable(JAN_10) == 150
-    assert await queries.expiring(1, Asset.POINTS, after=JAN_10, until=MAR_1) == [(FEB_1, 50), (MAR_1, 100)]
     assert await broken() == []
 
 

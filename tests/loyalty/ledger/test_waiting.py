@@ -20,6 +20,7 @@ from loyalty.ledger.service import (
     Posted,
     Reverse,
     Spend,
+    TakeBack,
 )
 from tests.loyalty.ledger.purse import (
     POINTS,
@@ -65,19 +66,77 @@ async def test_case_23_a_refund_cancels_what_is_pending_and_leaves_the_rest() ->
     assert await seen(day(11, 20)) == (50, 0, 0, 0)
 
 
-async def test_case_24_without_its_event_it_is_cancelled_and_was_never_active() -> None:
+@pytest.mark.parametrize("is_swept", [True, False])
+async def test_case_24_without_its_event_it_is_cancelled_and_was_never_active(*, is_swept: bool) -> None:
     await members()
     waits = Pending(event="order.received", cancels_at=day(12, 1))
     await posted(grant(100, "order", day(11, 1), pending=waits), now=day(11, 1))
     assert await seen(day(11, 30)) == (0, 100, 0, 0)
     assert await seen(day(12, 1)) == (0, 0, 0, 0)
-    activate = Activate(**POINTS, grant_key="order", key="a", occurred_at=day(12, 2))
+    if is_swept:
+        async with db.unit_of_work():
+            assert await ledger.settle_due(now=day(12, 1), batch_max=10) == 1
+    activate = Activate(**POINTS, grant_key="order", key="a", occurred_at=day(11, 30))
     (late,) = await posted(activate, now=day(12, 2))
     assert isinstance(late, NothingPending)
-    async with db.unit_of_work():
-        (settled,) = await ledger.settle_due(now=day(12, 2), batch_max=10)
-    assert (settled.kind, settled.amount) == ("pending_cancelled", 100)
     assert await db.fetch_value("SELECT count(*) FROM ledger_entry WHERE delta <> 0") == 0
+    assert await db.fetch_value("SELECT state FROM ledger_lot") == "cancelled"
+    (told,) = await db.fetch("SELECT name, data, at FROM event")
+    assert (told["name"], told["at"]) == ("points.lapsed", day(12, 1))
+
+
+@pytest.mark.parametrize("is_swept", [True, False])
+async def test_what_never_became_usable_is_not_taken_back_from_other_points(*, is_swept: bool) -> None:
+    await members()
+    waits = Pending(event="order.received", cancels_at=day(12, 1))
+    await posted(grant(100, "order", day(11, 1), pending=waits), grant(50, "other", day(11, 1)), now=day(11, 1))
+    if is_swept:
+        async with db.unit_of_work():
+            await ledger.settle_due(now=day(12, 1), batch_max=10)
+    for key, amount in (("r1", 60), ("r2", 40)):
+        back = TakeBack(**POINTS, amount=amount, key=key, kind="refund", occurred_at=day(12, 5), reverses=("order",))
+        (outcome,) = await posted(back, now=day(12, 5))
+        assert isinstance(outcome, Posted)
+        assert (outcome.amount, outcome.delta, outcome.forgiven) == (0, 0, 0)
+    assert await seen(day(12, 5)) == (50, 0, 0, 0)
+
+
+@pytest.mark.parametrize("is_swept", [True, False])
+async def test_what_expired_unused_is_not_taken_back_a_second_time(*, is_swept: bool) -> None:
+    await members()
+    await posted(
+        grant(100, "order", day(1, 1), expires_at=day(2, 1)),
+        Spend(**POINTS, amount=60, key="s", kind="spend", occurred_at=day(1, 2)),
+        grant(80, "other", day(1, 3)),
+        now=day(1, 3),
+    )
+    if is_swept:
+        async with db.unit_of_work():
+            await ledger.expire_due(now=day(2, 1), batch_max=10)
+    (outcome,) = await posted(take_back(100, "order", at=day(2, 10)), now=day(2, 10))
+    assert isinstance(outcome, Posted)
+    # 40 died in the member's hands; the 60 that they used are taken from what else they have.
+    assert (outcome.amount, outcome.delta, outcome.forgiven) == (60, -60, 0)
+    assert await seen(day(2, 10)) == (20, 0, 0, 0)
+
+
+async def test_an_event_may_begin_a_return_window() -> None:
+    await members()
+    # Paid 1 Nov, received 5 Nov, T+7: the receipt is the event, and it names the day.
+    rule = Rolling(months=12).model_dump(mode="json")
+    waits = Pending(event="order.received", cancels_at=day(12, 1), expiry=rule)
+    await posted(grant(100, "order", day(11, 1), pending=waits), now=day(11, 1))
+    received = Activate(**POINTS, grant_key="order", key="r", occurred_at=day(11, 5), activates_at=day(11, 12))
+    first, again = await posted(received, received, now=day(11, 5))
+    assert isinstance(first, Posted)
+    assert (first.amount, first.delta, first.pending_delta) == (100, 0, 0)
+    assert isinstance(again, Posted)
+    assert again.replayed
+    assert await seen(day(11, 12) - timedelta(microseconds=1)) == (0, 100, 0, 0)
+    assert await seen(day(11, 12)) == (100, 0, 0, 0)
+    # The event came, so its deadline counts no more; twelve months run from 12 November.
+    assert await seen(day(11, 30, year=2027)) == (100, 0, 0, 0)
+    assert await seen(day(12, 1, year=2027)) == (0, 0, 0, 0)
 
 
 async def test_an_event_starts_the_validity_clock() -> None:
