@@ -35,8 +35,8 @@ class CodeMistyped(Invalid):
 def encode(number: int, *, use: str) -> str:
     """The 13 characters that stand for `number` in `use` (each use has codes of its own)."""
     ensure(0 <= number <= NUMBER_MAX, "a code carries 60 bits")
-    hidden = _permuted(number, use, range(_ROUNDS))
-    body = [hidden >> (5 * place) & 31 for place in reversed(range(BODY_LENGTH))]
+    disguised = hidden(number, use=use)
+    body = [disguised >> (5 * place) & 31 for place in reversed(range(BODY_LENGTH))]
     return "".join(ALPHABET[value] for value in (*body, _check(body)))
 
 
@@ -49,10 +49,21 @@ def decode(text: str, *, use: str) -> int:
     values = list(_values(text))
     if len(values) != CODE_LENGTH or _check(values[:BODY_LENGTH]) != values[BODY_LENGTH]:
         raise CodeMistyped
-    hidden = 0
+    disguised = 0
     for value in values[:BODY_LENGTH]:
-        hidden = hidden << 5 | value
-    return _permuted(hidden, use, reversed(range(_ROUNDS)))
+        disguised = disguised << 5 | value
+    return shown(disguised, use=use)
+
+
+def hidden(number: int, *, use: str) -> int:
+    """The 60-bit number that stands for `number` in `use`; the same again with `shown`."""
+    ensure(0 <= number <= NUMBER_MAX, "a code carries 60 bits")
+    return _permuted(number, use, range(_ROUNDS))
+
+
+def shown(number: int, *, use: str) -> int:
+    """What `hidden` hid."""
+    return _permuted(number, use, reversed(range(_ROUNDS)))
 
 
 def spaced(code: str) -> str:

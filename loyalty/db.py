@@ -46,6 +46,7 @@ MODEL_MODULES: Final = (
     "loyalty.member_events.models",
     "loyalty.members.models",
     "loyalty.merges.models",
+    "loyalty.offline_codes.models",
     "loyalty.outbox.models",
     "loyalty.phone_claims.models",
     "loyalty.phones.models",

@@ -191,6 +191,7 @@ HOLDINGS: Final = (
     Holding("link_code", Erasure.DELETE, "one-time codes, stored hashed"),
     Holding("phone_code", Erasure.DELETE, "one-time codes, stored hashed"),
     Holding("member_code_use", Erasure.DELETE, "one-time codes that were used"),
+    Holding("offline_code_use", Erasure.DELETE, "which sale a signed code stood for"),
     Holding("member_key", Erasure.OWN_RULE, "destroyed: every sealed value, backups included, becomes noise"),
     Holding("erasure_log", Erasure.KEEP, "replayed after a restore; names nobody"),
 )

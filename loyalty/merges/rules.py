@@ -44,6 +44,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "member_code_use": Fate.STAYS,
     "member_event": Fate.MOVES,
     "member_key": Fate.STAYS,
+    "offline_code_use": Fate.STAYS,
     "outbox": Fate.MOVES,
     "phone_claim": Fate.STAYS,
     "phone_code": Fate.STAYS,

@@ -701,6 +701,19 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='OfflineCodeUse',
+            fields=[
+                ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('member_id', fields.BigIntField()),
+                ('step', fields.BigIntField()),
+                ('source', fields.CharField(max_length=40)),
+                ('external_id', fields.CharField(max_length=80)),
+                ('used_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'offline_code_use', 'app': 'loyalty', 'unique_together': (('member_id', 'step'),), 'pk_attr': 'id', 'table_description': 'The one sale that a signed member code stands for: (source, external_id) names it, `member_id` is whom the code'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='OutboxMessage',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

@@ -16,6 +16,7 @@ from miniapp_api.endpoints import (
     earning_rules,
     ladders,
     me,
+    offline_codes,
     partner,
     partner_events,
     phone_claims,
@@ -54,5 +55,6 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *partner.ENDPOINTS,
     *partner_events.ENDPOINTS,
     *sales.ENDPOINTS,
+    *offline_codes.ENDPOINTS,
     *checkouts.ENDPOINTS,
 )
