@@ -39,12 +39,15 @@ class Keys:
     root: bytes
     index: bytes
     codes: bytes
+    cipher: AESGCM
+    """Of the root key, made once."""
 
     @classmethod
     def derived_from(cls, secret: bytes) -> "Keys":
         """Independent keys per use, so that one leaking does not open the others (HKDF, RFC 5869)."""
         ensure(len(secret) >= KEY_BYTES, "the root secret has at least 32 bytes")
-        return cls(root=_derived(secret, b"root"), index=_derived(secret, b"index"), codes=_derived(secret, b"codes"))
+        root = _derived(secret, b"root")
+        return cls(root=root, index=_derived(secret, b"index"), codes=_derived(secret, b"codes"), cipher=AESGCM(root))
 
 
 def _derived(secret: bytes, use: bytes) -> bytes:
@@ -71,7 +74,7 @@ def seal(plaintext: bytes, *, context: str, key: bytes | None = None, key_id: in
     """`plaintext` sealed under `key` (default: the root key) and bound to `context`."""
     header = _HEADER.pack(VERSION, AES_256_GCM, key_id)
     nonce = secrets.token_bytes(NONCE_BYTES)
-    sealed = AESGCM(key or keys().root).encrypt(nonce, plaintext, _associated(header, context))
+    sealed = _cipher(key).encrypt(nonce, plaintext, _associated(header, context))
     return header + nonce + sealed
 
 
@@ -88,9 +91,13 @@ def unseal(envelope: bytes, *, context: str, key: bytes | None = None) -> bytes:
     if (version, algorithm) != (VERSION, AES_256_GCM):
         raise SealBroken("unknown envelope version")
     try:
-        return AESGCM(key or keys().root).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _associated(header, context))
+        return _cipher(key).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], _associated(header, context))
     except InvalidTag as broken:
         raise SealBroken("altered, moved, or sealed with another key") from broken
+
+
+def _cipher(key: bytes | None) -> AESGCM:
+    return keys().cipher if key is None else AESGCM(key)
 
 
 def _associated(header: bytes, context: str) -> bytes:

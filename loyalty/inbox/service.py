@@ -109,13 +109,15 @@ async def file(source: str, answered: Sequence[tuple[Delivery, object]], *, now:
     """
     if not answered:
         return
+    told = [None if delivery.fields is None else orjson.dumps(dict(delivery.fields)) for delivery, _ in answered]
     filed = await db.execute(
         _FILE,
         source,
         [_fitting(delivery.key) for delivery, _ in answered],
         [delivery.kind for delivery, _ in answered],
         [orjson.dumps(answer).decode() for _, answer in answered],
-        [None if delivery.fields is None else orjson.dumps(dict(delivery.fields)).decode() for delivery, _ in answered],
+        # Nearly always there is nothing; what is missing from a shorter column is NULL.
+        [None if fields is None else fields.decode() for fields in told] if any(told) else [],
         now,
     )
     if filed < len(answered):

@@ -6,14 +6,18 @@ from datetime import datetime
 import orjson
 
 from loyalty import bell, db
-from loyalty.events import SUBSCRIBED, Event
+from loyalty.events import EVENTS, SUBSCRIBED, Event
 
 _SHARED_FIELDS = frozenset({"member_id", "at"})
+_OWN_FIELDS = {
+    name: tuple(field.name for field in fields(kind) if field.name not in _SHARED_FIELDS)
+    for name, kind in EVENTS.items()
+}
 
 _RECORD = """
 WITH written AS (
     INSERT INTO event (member_id, name, version, data, at, recorded_at)
-    SELECT member_id, name, version, data::jsonb, at, $6
+    SELECT member_id, name, version, data::jsonb, coalesce(at, $6), $6
     FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::timestamptz[])
         WITH ORDINALITY AS given(member_id, name, version, data, at, place)
     ORDER BY place
@@ -37,7 +41,7 @@ async def record(*events: Event, now: datetime) -> None:
         [event.name for event in events],
         [event.version for event in events],
         [_data(event) for event in events],
-        [event.at for event in events],
+        [None if event.at == now else event.at for event in events],
         now,
         list(SUBSCRIBED),
     )
@@ -46,5 +50,4 @@ async def record(*events: Event, now: datetime) -> None:
 
 
 def _data(event: Event) -> str:
-    values = {field.name: getattr(event, field.name) for field in fields(event) if field.name not in _SHARED_FIELDS}
-    return orjson.dumps(values).decode()
+    return orjson.dumps({name: getattr(event, name) for name in _OWN_FIELDS[event.name]}).decode()
