@@ -55,7 +55,7 @@ def fact_of(view: PurchaseView, *, pending: Pending | None = None) -> Fact:
         occurred_at=view.occurred_at,
         amount_fen=view.amount_fen,
         tenders=view.receipt.tenders or {},
-        lines=[_line(line) for line in view.receipt.lines],
+        lines=[line_of(line) for line in view.receipt.lines],
         store_id=view.store_id,
         channel=view.source.partition(":")[0],
         kind=PURCHASE,
@@ -64,9 +64,10 @@ def fact_of(view: PurchaseView, *, pending: Pending | None = None) -> Fact:
     )
 
 
-def _line(line: Line) -> FactLine:
+def line_of(line: Line, *, amount_fen: int | None = None) -> FactLine:
+    """A line of a receipt as earning rules see it, at another price where one is given."""
     return FactLine(
-        amount_fen=line.amount_fen,
+        amount_fen=line.amount_fen if amount_fen is None else amount_fen,
         sku=line.sku,
         category=line.category,
         quantity=line.quantity,
@@ -99,7 +100,7 @@ def rest_of(view: PurchaseView, gone: Mapping[int, int], returned_fen: int) -> F
     prices = [_part(line.amount_fen, pieces, line.quantity) for line, pieces in left]
     weights = prices if any(prices) else [1] * len(prices)
     lines = [
-        replace(_line(line), quantity=pieces, amount_fen=fen)
+        replace(line_of(line), quantity=pieces, amount_fen=fen)
         for (line, pieces), fen in zip(left, split(kept_fen, weights), strict=True)
     ]
     return replace(fact_of(view), amount_fen=kept_fen, tenders=tenders, lines=lines)

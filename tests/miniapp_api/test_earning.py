@@ -7,6 +7,7 @@ from loyalty import clock, db
 from loyalty.access import Role
 from tests.loyalty.earning.written import DOUBLE, document
 from tests.miniapp_api.people import Answered, Api, new_member, new_partner, new_staff, new_store
+from tests.miniapp_api.test_checkouts import Till
 
 RULES = "/v1/console/earning-rules"
 BUDGET = {"total": 1000}
@@ -142,3 +143,12 @@ async def test_a_partner_reports_an_event_and_hears_what_it_earned(api: Api) -> 
     assert (await till.post("/v1/partner/events", {**told, "name": "shared"})).code == "member_events.key_reused"
     few = await till.post("/v1/partner/events", {**told, "external_id": "r2", "data": {"stars": 4}})
     assert [one["why"] for one in few.json["earned"]["unfired"]] == ["condition"]
+
+
+async def test_a_till_hears_before_paying_what_rules_will_give(api: Api) -> None:
+    await published(await marketer(api), "double", DOUBLE)
+    till = await Till(api).opened()
+    seen = await till.evaluated("A", 6000, 4000, points_fen=2000)
+    await till.holds("A", 6000, 4000, points_fen=2000)
+    done = await till.settles("A", tenders={"points": 2000, "wechat": 7000})
+    assert seen["earns_points"] == done.json["points"] == 140
