@@ -11,18 +11,15 @@ import orjson
 from loyalty import access, db
 from loyalty.access import Action, PartnerPrincipal, Resource, StaffPrincipal
 from loyalty.checkout import rules
+from loyalty.checkout.earning import Place, with_earnings
 from loyalty.checkout.rules import Customer, Offered, Price, Wish
-from loyalty.conditions.vocabulary import PURCHASE
 from loyalty.coupons import queries as coupons
-from loyalty.earning import service as earning
-from loyalty.earning.facts import Fact
 from loyalty.errors import Conflict, NotFound, ensure
 from loyalty.ledger import queries as balances
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Hold, HoldUnknown, Void
 from loyalty.program import queries as program
 from loyalty.purchases import service as purchases
-from loyalty.purchases.earning import line_of
 from loyalty.purchases.queries import PurchaseView, by_key
 from loyalty.purchases.receipt import POINTS, Line, Receipt
 from loyalty.purchases.service import NewPurchase
@@ -156,25 +153,8 @@ async def evaluate(order: Order, *, server: Server, now: datetime) -> Evaluated:
     made = rules.price(order.lines, customer, order.wish, store_id=server.store_id, terms=terms, now=now)
     # What it earns may change with every other purchase; it is told, and no part of what a hold names.
     price_hash = rules.fingerprint(order.member_id, order.lines, made)
-    found = (await earning.preview([_fact(order, made, server, now)], now=now))[0]
-    earns = replace(made, earns_points=found.total(Asset.POINTS), earns_growth=found.total(Asset.GROWTH))
-    return Evaluated(earns, price_hash)
-
-
-def _fact(order: Order, price: Price, server: Server, now: datetime) -> Fact:
-    """The order as earning rules would see it, settled now."""
-    due = {line.no: line.due_fen for line in price.lines}
-    return Fact(
-        trigger=PURCHASE,
-        key=f"checkout:{order.source}:{order.number}",
-        member_id=order.member_id,
-        occurred_at=now,
-        amount_fen=price.due_fen,
-        tenders={POINTS: price.points_fen, "other": price.money_fen} if price.points_fen else {},
-        lines=[line_of(line, amount_fen=due[line.no]) for line in order.lines if line.no in due],
-        store_id=server.store_id,
-        channel=order.source.partition(":")[0],
-    )
+    place = Place(order.member_id, order.source, server.store_id)
+    return Evaluated(await with_earnings(made, order.lines, place, now=now), price_hash)
 
 
 async def hold(order: Order, price_hash: str, *, server: Server, now: datetime) -> HeldOrder:
