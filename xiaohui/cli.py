@@ -29,7 +29,7 @@ app.add_typer(draws, name="draws")
 
 CONFIGURATION: Final = 2
 
-Measured = Literal["all", "echo", "check-in", "claim", "read", "ledger"]
+Measured = Literal["all", "echo", "check-in", "claim", "checkout", "read", "ledger"]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="进程数 · processes")]
 
 

@@ -22,6 +22,7 @@ PER_SECOND_EXPECTED: Final = 6000
 ASKED: Final = {
     "check-in": 0.10,
     "read": 0.25,
+    "checkout": 0.25,
     "ledger, one by one": 5.0,
     "ledger, pgbench": 2.0,
     "ledger, plain ORM": 10.0,
@@ -30,6 +31,9 @@ ASKED: Final = {
 
 GROWTH_TURNS: Final = 3
 GROWTH_ASKED: Final = 1.2
+TILLS: Final = 8
+TILL_MS_ASKED: Final = 20.0
+ECHO_AT_TILLS: Final = "echo, 8 tills"
 """The most that a posting may cost, compared to the smallest ledger."""
 
 
@@ -122,13 +126,13 @@ def _conclude(results: Results) -> None:
         results.problems += results.missing
 
 
-def _echo(at: Stage, run: Run, results: Results) -> None:
+def _echo(at: Stage, run: Run, results: Results, *, name: str = "echo") -> None:
     port = stage.free_port()
     requests = [prepared.http("POST", "/echo", body=b"x" * 600)]
     with stage.processes(["xiaohui.bench.echo"], port, run.processes, _environment(at, port)) as measured:
         stage.drive(at.folder, port, requests, connections=run.connections, seconds=WARM_UP_S, repeat=True)
         report = _driven(at, port, run, requests, measured, repeat=True)
-    results.reports["echo"] = asdict(report)
+    results.reports[name] = asdict(report)
 
 
 def _product(at: Stage, run: Run, requests: Sequence[bytes], *, repeat: bool) -> Report:
@@ -183,6 +187,16 @@ def _read(at: Stage, run: Run, results: Results) -> None:
     _record(results, "read", _product(at, run, prepared.reads(tokens), repeat=True))
 
 
+def _checkout(at: Stage, run: Run, results: Results) -> None:
+    """Orders evaluated at eight tills, next to the echo asked by as many."""
+    tills = replace(run, connections=TILLS)
+    _echo(at, tills, results, name=ECHO_AT_TILLS)
+    keys, people = uvloop.run(_with(at, members.at_tills(2000, tills=TILLS * 2)))
+    _record(results, "checkout", _product(at, tills, prepared.baskets(keys, people), repeat=True), beside=ECHO_AT_TILLS)
+    if (p99 := results.reports["checkout"]["p99_ms"]) > TILL_MS_ASKED:
+        results.shortfalls.append(f"checkout: p99 is {p99} ms, above the asked {TILL_MS_ASKED:.0f}")
+
+
 def _claim(at: Stage, run: Run, results: Results) -> None:
     count = int(run.seconds * PER_SECOND_EXPECTED)
     tokens, template = uvloop.run(_with(at, members.with_template(count, stock=count * 2)))
@@ -215,9 +229,9 @@ def _against(results: Results, name: str, ours: Rate, yardstick: Rate) -> None:
     results.ratios[f"ledger, {name}"] = round(ours.per_second / yardstick.per_second, 2)
 
 
-def _record(results: Results, name: str, report: Report) -> None:
+def _record(results: Results, name: str, report: Report, *, beside: str = "echo") -> None:
     results.reports[name] = asdict(report)
-    results.ratios[name] = round(report.per_second / results.reports["echo"]["per_second"], 3)
+    results.ratios[name] = round(report.per_second / results.reports[beside]["per_second"], 3)
     wrong = {status: count for status, count in report.statuses.items() if not status.startswith("2")}
     if wrong or report.failed:
         results.problems.append(f"{name}: {wrong or ''} {report.failed} connections failed")
@@ -226,6 +240,7 @@ def _record(results: Results, name: str, report: Report) -> None:
 MEASURES: Final[dict[str, Callable[[Stage, Run, Results], None]]] = {
     "check-in": _check_in,
     "claim": _claim,
+    "checkout": _checkout,
     "read": _read,
     "ledger": _ledger,
 }

@@ -6,11 +6,15 @@ from typing import Final
 
 from loyalty import clock, db
 from loyalty.access import SystemPrincipal
+from loyalty.coupon_templates import queries as templates
 from loyalty.coupon_templates import service as coupon_templates
 from loyalty.coupon_templates.rules import AmountOff, NewTemplate
+from loyalty.coupons import service as coupons
+from loyalty.coupons.service import ClaimRequest
 from loyalty.identity import service as identity
 from loyalty.identity.service import Contact
 from loyalty.sessions import service as sessions
+from loyalty.staff import service as staff
 from xiaohui.bench.prepared import ACCOUNT
 
 CHUNK: Final = 1000
@@ -59,6 +63,24 @@ async def with_template(count: int, *, stock: int) -> tuple[list[str], str]:
             now=now,
         )
     return await _tokens([member_id for _, member_id in await _members("claim", count)]), "bench"
+
+
+async def at_tills(count: int, *, tills: int) -> tuple[list[str], list[str]]:
+    """Keys of as many tills, and the public ids of as many members, each with a coupon."""
+    _, code = await with_template(0, stock=count * 2)
+    template = await templates.by_code(code)
+    if template is None:
+        raise AssertionError("the template was made a moment ago")
+    people = [member_id for _, member_id in await _members("till", count)]
+    now = clock.now()
+    wanted = [ClaimRequest(member_id=one, template_id=template.id, origin="import") for one in people]
+    async with db.unit_of_work():
+        await coupons.claim(wanted, now=now)
+        made = [
+            await staff.add_partner(name=f"till {n}", store_id=None, principal=BENCH, now=now) for n in range(tills)
+        ]
+    rows = await db.fetch("SELECT public_id FROM member WHERE id = ANY($1)", people)
+    return [partner.key for partner in made], [str(row["public_id"]) for row in rows]
 
 
 async def _tokens(member_ids: Sequence[int]) -> list[str]:

@@ -62,6 +62,20 @@ def claims(tokens: Sequence[str], template: str) -> list[bytes]:
     ]
 
 
+def baskets(keys: Sequence[str], members: Sequence[str]) -> list[bytes]:
+    """An order of five lines to evaluate per member, at one till after another."""
+    lines = ",".join(f'{{"no":{no},"amount_fen":{1999 + no},"category":"tea"}}' for no in range(1, 6))
+    return [
+        http(
+            "POST",
+            "/v1/partner/checkouts/evaluate",
+            body=f'{{"order":"bench-{number}","member":"{member}","lines":[{lines}]}}'.encode(),
+            headers=[("Authorization", f"Bearer {keys[number % len(keys)]}")],
+        )
+        for number, member in enumerate(members)
+    ]
+
+
 def reads(tokens: Sequence[str]) -> list[bytes]:
     """One read of one's own card per member."""
     return [http("GET", "/v1/me", headers=[("Authorization", f"Bearer {token}")]) for token in tokens]
