@@ -6,6 +6,7 @@ from typing import Final
 from handlers.button_keys import row_id
 from handlers.chat import Chat
 from handlers.messages import Reply
+from loyalty.earning import queries as earning
 from loyalty.errors import NotFound
 from loyalty.ledger import queries
 from loyalty.ledger.operations import Asset
@@ -16,6 +17,7 @@ from loyalty.tiers import queries as tiers
 SOON: Final = timedelta(days=30)
 _SHOWN: Final = 5
 _PURCHASES_SHOWN: Final = 3
+_RULES_SHOWN: Final = 8
 
 
 async def run(chat: Chat) -> Reply:
@@ -43,7 +45,9 @@ async def why(chat: Chat) -> Reply:
 async def rules(chat: Chat) -> Reply:
     """How points are earned, used and lost, with what of the member's own ends soon."""
     standing = await tiers.standing(chat.member_id, at=chat.now)
-    return chat.say("points_rules", tier=standing.tier, ending=await _ending(chat))
+    published = await earning.telling(at=chat.now)
+    names = [view.rule.name for view in published][:_RULES_SHOWN]
+    return chat.say("points_rules", tier=standing.tier, ending=await _ending(chat), rules=names)
 
 
 async def missing(chat: Chat) -> Reply:

@@ -121,17 +121,38 @@ async def publish(code: str, fingerprint: str, *, principal: Principal, now: dat
         ConditionInvalid, KindUnknown, GroupMixed, BudgetDiffers: the rule cannot work any more.
     """
     access.authorize(principal, Action.CAMPAIGN_EDIT)
-    found = next((view for view in await queries.versions(code) if view.status == "draft"), None)
-    if found is None:
-        raise RuleUnknown if not await queries.versions(code) else RuleChanged
-    if found.fingerprint != fingerprint:
-        raise RuleChanged
-    await check(found.rule, now=now)
+    found = await _draft_of(code, fingerprint, now)
     terms = (await program.in_force(now)).terms
     is_large = checks.is_large(found.rule, alone_budget=terms.earning.alone_budget)
     if is_large and not isinstance(principal, SystemPrincipal):
         raise access.NeedsAnother(action=Action.CAMPAIGN_EDIT.value)
     return await carry_out(found, principal=principal, now=now)
+
+
+async def approve(code: str, fingerprint: str, *, principal: StaffPrincipal, now: datetime) -> RuleView:
+    """Publish what another person wrote and one person may not publish alone; the fingerprint is what is agreed to.
+
+    Raises:
+        RuleUnknown, RuleChanged, BudgetSpent, Forbidden
+        OwnRequest: whoever wrote the rule does not approve it.
+        ConditionInvalid, KindUnknown, GroupMixed, BudgetDiffers: the rule cannot work any more.
+    """
+    access.authorize(principal, Action.TERMS_APPROVE)
+    found = await _draft_of(code, fingerprint, now)
+    if found.created_by == name_of(principal):
+        raise access.OwnRequest(action=Action.TERMS_APPROVE.value)
+    return await carry_out(found, principal=principal, now=now)
+
+
+async def _draft_of(code: str, fingerprint: str, now: datetime) -> RuleView:
+    versions = await queries.versions(code)
+    found = next((view for view in versions if view.status == "draft"), None)
+    if not versions:
+        raise RuleUnknown
+    if found is None or found.fingerprint != fingerprint:
+        raise RuleChanged
+    await check(found.rule, now=now)
+    return found
 
 
 async def carry_out(found: RuleView, *, principal: Principal, now: datetime) -> RuleView:

@@ -87,6 +87,16 @@ async def has_published(trigger: str, at: datetime, *, now: datetime) -> bool:
     return any(view.rule.trigger == trigger and view.counts_at(at) for view in await published(now=now))
 
 
+async def telling(*, at: datetime) -> list[RuleView]:
+    """The published rules that give points at `at`, in their order: what members may be told."""
+    newest: dict[str, RuleView] = {}
+    for view in await published(now=at):
+        if view.counts_at(at):
+            newest.setdefault(view.code, view)
+    giving = [view for view in newest.values() if view.rule.amount.kind != "nothing" and view.rule.asset != "growth"]
+    return sorted(giving, key=lambda view: (view.rule.order, view.code))
+
+
 async def in_force(trigger: str, at: datetime, *, now: datetime | None = None) -> RuleSet:
     """The rules of a trigger at one instant: of each code the newest version that counts then, or the built-in one.
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from loyalty.access import Action, NeedsAnother
+from loyalty.access import Action, NeedsAnother, OwnRequest
 from loyalty.conditions import nodes
 from loyalty.conditions.checks import (
     ConditionInvalid,
@@ -203,6 +203,12 @@ async def publish_earning_rule(call: Call[RulePublication, NoQuery]) -> WrittenR
     return await _one(done)
 
 
+async def approve_earning_rule(call: Call[RulePublication, NoQuery]) -> WrittenRule:
+    """Agree to a draft of somebody else that one person may not publish alone, and bring it before members."""
+    done = await publishing.approve(call.path["code"], call.body.rule_sha256, principal=call.staff, now=call.now)
+    return await _one(done)
+
+
 async def end_earning_rule(call: Call[RuleEnd, NoQuery]) -> RuleHistory:
     """Let a rule end."""
     await publishing.end(call.path["code"], at=call.body.at, principal=call.staff, now=call.now)
@@ -333,6 +339,20 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         repeat=Repeat.KEYED,
         refusals=(RuleUnknown, RuleChanged, BudgetSpent, NeedsAnother, *UNWORKABLE),
         summary=Summary("发布积分规则", "Publish an earning rule"),
+    ),
+    Endpoint(
+        method="POST",
+        path="/v1/console/earning-rules/{code}/approval",
+        run=approve_earning_rule,
+        audience=Audience.CONSOLE,
+        action=Action.TERMS_APPROVE,
+        body=RulePublication,
+        result=WrittenRule,
+        status=201,
+        rate=Rate.WRITE,
+        repeat=Repeat.KEYED,
+        refusals=(RuleUnknown, RuleChanged, BudgetSpent, OwnRequest, *UNWORKABLE),
+        summary=Summary("审批并发布大额积分规则", "Approve and publish a large earning rule"),
     ),
     Endpoint(
         method="POST",

@@ -111,6 +111,13 @@ async def test_large_budgets_and_changed_drafts_are_not_published_alone(api: Api
     by = await marketer(api)
     assert (await published(by, "endless", 10, budget=None)).code == "access.needs_another"
     assert (await published(by, "large", 10, budget={"total": 1_000_001})).code == "access.needs_another"
+    finance = api.by((await new_staff(Role.FINANCE)).token)
+    (large,) = [one for one in (await by.get(RULES)).json["items"] if one["code"] == "large"]
+    agreed = {"rule_sha256": large["rule_sha256"]}
+    assert (await by.post(f"{RULES}/large/approval", agreed)).status == 403
+    assert (await finance.post(f"{RULES}/large/approval", {"rule_sha256": "0" * 64})).code == "earning.rule_changed"
+    assert (await finance.post(f"{RULES}/large/approval", agreed)).json["status"] == "published"
+    assert (await finance.post(f"{RULES}/large/approval", agreed)).code == "earning.rule_changed"
     draft = await by.post(RULES, document("gift", 10, budget=BUDGET))
     await by.post(RULES, document("gift", 11, budget=BUDGET))
     changed = await by.post(f"{RULES}/gift/publication", {"rule_sha256": draft.json["rule_sha256"]})
