@@ -44,7 +44,7 @@ async def test_points_end_after_their_year_and_the_member_is_told_before(town: T
     me = await lin.me()
     assert me["points"] == 0
     assert "到期 -100" in await lin.says("积分")
-    assert await db.fetch_value("SELECT count(*) FROM ledger_entry WHERE kind = 'expire'") == 2
+    assert await db.fetch_value("SELECT count(*) FROM ledger_entry WHERE kind = 'expire' AND delta < 0") == 2
 
 
 async def test_a_coupon_ends_and_the_member_is_told_before(town: Town) -> None:
