@@ -181,11 +181,12 @@ async def pending(member_id: int, asset: Asset, *, at: datetime) -> list[Promise
 
 
 async def statement(member_id: int, asset: Asset, *, before_id: int | None = None, limit: int = 20) -> Page:
-    """A page of the member's movements, newest first."""
+    """A page of the member's movements, newest first, without the ends of used-up lots: they moved nothing."""
     size = max(1, min(limit, PAGE_MAX))
     rows = await db.fetch(
         "SELECT id, kind, asset, amount, delta, balance_after, reason, occurred_at FROM ledger_entry"
-        " WHERE member_id = $1 AND asset = $2 AND id < $3 ORDER BY id DESC LIMIT $4",
+        " WHERE member_id = $1 AND asset = $2 AND id < $3 AND (kind <> 'expire' OR amount > 0)"
+        " ORDER BY id DESC LIMIT $4",
         member_id,
         asset,
         before_id if before_id is not None else 2**62,

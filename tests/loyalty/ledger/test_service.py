@@ -136,6 +136,16 @@ async def test_case_15_a_lot_whose_expiry_is_now_is_expired_and_the_sweep_books_
     assert await usable(FEB_1) == 0
 
 
+async def test_the_end_of_a_lot_that_was_used_up_is_booked_and_not_shown() -> None:
+    await members()
+    await posted(grant(30, "earn", expires_at=FEB_1), spend(30, "spend"))
+    async with db.unit_of_work():
+        (closed,) = await ledger.expire_due(now=FEB_10, batch_max=10)
+    assert closed[2].amount == 0
+    shown = (await queries.statement(1, Asset.POINTS)).movements
+    assert [movement.delta for movement in shown] == [-30, 30]
+
+
 async def test_case_16_between_expiry_and_sweep_the_dead_lot_cannot_be_spent() -> None:
     await members()
     await posted(grant(100, "A", expires_at=FEB_1), grant(40, "B"))
