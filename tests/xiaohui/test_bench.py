@@ -14,7 +14,7 @@ from loyalty.ledger import queries
 from loyalty.ledger.service import Asset
 from tests.conftest import Servers
 from tests.loyalty.people import NOW
-from xiaohui.bench import command, growth
+from xiaohui.bench import command, growth, members
 from xiaohui.bench.command import Results
 from xiaohui.bench.load import Report
 
@@ -133,3 +133,13 @@ def test_only_answers_of_success_are_right(found: Report, problems: int) -> None
     command._record(results, "read", found)
     assert len(results.problems) == problems
     assert results.ratios == {"read": 0.5}
+
+
+@pytest.mark.usefixtures("database")
+async def test_claims_and_tills_are_prepared_side_by_side() -> None:
+    """`bench all` measures both on one database."""
+    tokens, template = await members.with_template(3, stock=6)
+    keys, people = await members.at_tills(4, tills=2)
+    assert (len(tokens), len(keys), len(people)) == (3, 2, 4)
+    assert await members.coupons_of(template) == 0
+    assert await db.fetch_value("SELECT count(*) FROM coupon") == 4

@@ -202,7 +202,7 @@ def _claim(at: Stage, run: Run, results: Results) -> None:
     tokens, template = uvloop.run(_with(at, members.with_template(count, stock=count * 2)))
     report = _product(at, run, prepared.claims(tokens, template), repeat=False)
     _record(results, "claim", report)
-    rows = uvloop.run(_with(at, db.fetch_value("SELECT count(*) FROM coupon")))
+    rows = uvloop.run(_with(at, members.coupons_of(template)))
     if report.statuses.get("201", 0) > rows:
         results.problems.append(f"claim: {report.statuses} answered, {rows} coupons stored")
 

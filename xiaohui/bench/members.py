@@ -6,8 +6,8 @@ from typing import Final
 
 from loyalty import clock, db
 from loyalty.access import SystemPrincipal
-from loyalty.coupon_templates import queries as templates
 from loyalty.coupon_templates import service as coupon_templates
+from loyalty.coupon_templates.queries import TemplateView
 from loyalty.coupon_templates.rules import AmountOff, NewTemplate
 from loyalty.coupons import service as coupons
 from loyalty.coupons.service import ClaimRequest
@@ -48,29 +48,22 @@ async def logged_in(count: int) -> list[str]:
 
 async def with_template(count: int, *, stock: int) -> tuple[list[str], str]:
     """Session tokens, and a coupon template they may claim once each."""
-    now = clock.now()
-    async with db.unit_of_work():
-        await coupon_templates.create_template(
-            NewTemplate(
-                code="bench",
-                name={"zh-CN": "压测券", "en": "Benchmark coupon"},
-                worth=AmountOff(off_fen=100),
-                stock=stock,
-                claim_from=now - timedelta(days=1),
-                valid_days=30,
-            ),
-            principal=BENCH,
-            now=now,
+    template = await _offer("bench-claims", stock=stock)
+    return await _tokens([member_id for _, member_id in await _members("claim", count)]), template.code
+
+
+async def coupons_of(template: str) -> int:
+    """How many coupons of this template are stored."""
+    return int(
+        await db.fetch_value(
+            "SELECT count(*) FROM coupon WHERE template_id = (SELECT id FROM coupon_template WHERE code = $1)", template
         )
-    return await _tokens([member_id for _, member_id in await _members("claim", count)]), "bench"
+    )
 
 
 async def at_tills(count: int, *, tills: int) -> tuple[list[str], list[str]]:
     """Keys of as many tills, and the public ids of as many members, each with a coupon."""
-    _, code = await with_template(0, stock=count * 2)
-    template = await templates.by_code(code)
-    if template is None:
-        raise AssertionError("the template was made a moment ago")
+    template = await _offer("bench-tills", stock=count)
     people = [member_id for _, member_id in await _members("till", count)]
     now = clock.now()
     wanted = [ClaimRequest(member_id=one, template_id=template.id, origin="import") for one in people]
@@ -81,6 +74,23 @@ async def at_tills(count: int, *, tills: int) -> tuple[list[str], list[str]]:
         ]
     rows = await db.fetch("SELECT public_id FROM member WHERE id = ANY($1)", people)
     return [partner.key for partner in made], [str(row["public_id"]) for row in rows]
+
+
+async def _offer(code: str, *, stock: int) -> TemplateView:
+    now = clock.now()
+    async with db.unit_of_work():
+        return await coupon_templates.create_template(
+            NewTemplate(
+                code=code,
+                name={"zh-CN": "压测券", "en": "Benchmark coupon"},
+                worth=AmountOff(off_fen=100),
+                stock=stock,
+                claim_from=now - timedelta(days=1),
+                valid_days=30,
+            ),
+            principal=BENCH,
+            now=now,
+        )
 
 
 async def _tokens(member_ids: Sequence[int]) -> list[str]:
