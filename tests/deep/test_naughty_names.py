@@ -17,6 +17,10 @@ pytestmark = [pytest.mark.outside, pytest.mark.timeout(180)]
 # XML 1.0 cannot carry these at all, so WeChat never sends them.
 UNSENDABLE = {chr(code) for code in range(32)} - {"\t", "\n", "\r"} | {"\ufffe", "\uffff"}
 
+# One person's words are answered in turn. All of them at once would outlast the five seconds in which the platform
+# takes a reply, after which the answer rightly comes as a message of its own.
+AT_ONCE = 40
+
 
 def naughty() -> list[str]:
     found: list[str] = json.loads((OUTSIDE / "security/blns/blns.json").read_text("utf-8"))
@@ -73,6 +77,8 @@ async def test_whatever_is_said_gets_an_answer(product: Product, anyone: Caller)
             assert answer.status < SERVER_ERRORS, words
 
     numbered = list(enumerate(naughty()))
-    await all_at_once([in_wechat(number, words) for number, words in numbered if not UNSENDABLE & set(words)])
-    await all_at_once([in_telegram(number, words) for number, words in numbered])
+    for start in range(0, len(numbered), AT_ONCE):
+        said = numbered[start : start + AT_ONCE]
+        await all_at_once([in_wechat(number, words) for number, words in said if not UNSENDABLE & set(words)])
+        await all_at_once([in_telegram(number, words) for number, words in said])
     await assert_sound()
