@@ -23,6 +23,9 @@ from loyalty.program import queries as program
 
 OUTSIDE = Path(__file__).resolve().parents[2] / "shared" / "testdata"
 settings.register_profile("deep", max_examples=2_000, deadline=None)  # chosen by `make test-deep`
+# PostgreSQL's default is a hundred connections for everybody. Three test processes share it in `.ci/run`: each keeps
+# this many, and whatever a test starts (processes at once, a deployment) has twenty more.
+POOL_SIZE = 8
 TEST_SECRET = b"a root secret for tests only, 32+ bytes"
 
 
@@ -95,7 +98,7 @@ async def database_url(servers: Servers) -> AsyncIterator[str]:
 @pytest.fixture(scope="session")
 async def _connected(database_url: str) -> AsyncIterator[None]:
     vault.unlock(TEST_SECRET)
-    await db.connect(database_url, pool_size=20)
+    await db.connect(database_url, pool_size=POOL_SIZE)
     yield
     await db.disconnect()
 

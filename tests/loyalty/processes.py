@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from loyalty import db, vault
 
 TEST_SECRET = b"a root secret for tests only, 32+ bytes"
-POOL_SIZE = 8
+# Connections of all processes of one test together; tests/conftest.py says of how many.
+CONNECTIONS_MAX = 20
 START_TIMEOUT_S = 45
 
 T = TypeVar("T")
@@ -41,17 +42,18 @@ def _run(database_url: str, work: Work, arguments: list[tuple[Any, ...]]) -> lis
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(len(arguments), mp_context=context) as executor:
         barrier = manager.Barrier(len(arguments))
-        futures = [executor.submit(_process, database_url, barrier, work, args) for args in arguments]
+        each = max(2, CONNECTIONS_MAX // len(arguments))
+        futures = [executor.submit(_process, database_url, barrier, each, work, args) for args in arguments]
         return [future.result() for future in futures]
 
 
-def _process(database_url: str, barrier: Barrier, work: Work, args: tuple[Any, ...]) -> Any:
-    return asyncio.run(_in_loop(database_url, barrier, work, args))
+def _process(database_url: str, barrier: Barrier, pool_size: int, work: Work, args: tuple[Any, ...]) -> Any:
+    return asyncio.run(_in_loop(database_url, barrier, pool_size, work, args))
 
 
-async def _in_loop(database_url: str, barrier: Barrier, work: Work, args: tuple[Any, ...]) -> Any:
+async def _in_loop(database_url: str, barrier: Barrier, pool_size: int, work: Work, args: tuple[Any, ...]) -> Any:
     vault.unlock(TEST_SECRET)
-    await db.connect(database_url, pool_size=POOL_SIZE)
+    await db.connect(database_url, pool_size=pool_size)
     try:
         await db.fetch_value("SELECT 1")
         await asyncio.to_thread(barrier.wait, START_TIMEOUT_S)

@@ -169,6 +169,7 @@ def _environment(folder: Path, port: int, database_url: str, redis_url: str) -> 
         "HOST": "127.0.0.1",
         "PORT": str(port),
         "XIAOHUI_DRAIN_S": "0",
+        "XIAOHUI_POOL_SIZE": "4",  # four web processes and a worker keep within the twenty of tests/conftest.py
     }
 
 
