@@ -97,6 +97,7 @@ class Overtaken(Exception):
 
 
 _open: ContextVar[asyncpg.Connection | None] = ContextVar("unit_of_work_open", default=None)
+_kept: ContextVar[asyncpg.Connection | None] = ContextVar("connection_kept", default=None)
 
 
 def tortoise_config(database_url: str, *, pool_size: int = POOL_SIZE_DEFAULT) -> dict[str, Any]:
@@ -171,6 +172,19 @@ async def unit_of_work() -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def one_connection() -> AsyncIterator[None]:
+    """Statements that read one after another, outside of a unit of work, go over one connection: taking one from the
+    pool for each costs as much as a small statement. Nothing holds them together otherwise."""
+    ensure(not in_unit_of_work(), "a unit of work has its connection")
+    async with _client().acquire_connection() as connection:
+        token = _kept.set(connection)
+        try:
+            yield
+        finally:
+            _kept.reset(token)
+
+
+@asynccontextmanager
 async def attempt() -> AsyncIterator[None]:
     """A savepoint inside the unit of work: what fails in it is undone, the rest stays usable."""
     ensure(in_unit_of_work(), "attempts happen inside a unit of work")
@@ -213,8 +227,8 @@ async def fetch(sql: str, *args: object) -> Sequence[Row]:
     """
     rows: Sequence[Row]
     try:
-        if (opened := _open.get()) is not None:
-            rows = await opened.fetch(sql, *args)
+        if (mine := _open.get() or _kept.get()) is not None:
+            rows = await mine.fetch(sql, *args)
         else:
             async with _client().acquire_connection() as connection:
                 rows = await connection.fetch(sql, *args)

@@ -38,11 +38,12 @@ class GroupRead(Generic[Request, Result]):
         alone: Callable[[Request], Awaitable[Result]] | None = None,
         batch_max: int = BATCH_MAX_DEFAULT,
         writers: int = WRITERS_DEFAULT,
+        worth_a_batch: int = WORTH_A_BATCH,
     ) -> None:
         self._work = work
         self._alone = alone
         self._batch_max = batch_max
-        self._worth_a_batch = min(WORTH_A_BATCH, batch_max)
+        self._worth_a_batch = min(worth_a_batch, batch_max)
         self._writers = writers
         self._waiting: deque[tuple[Request, asyncio.Future[Result]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -16,6 +16,8 @@ def split(total: int, weights: Sequence[int]) -> list[int]:
         return [0 for _ in weights]
     parts = [total * weight // whole for weight in weights]
     rest = total - sum(parts)
+    if not rest:
+        return parts
     by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
     for index in by_remainder[:rest]:
         parts[index] += 1

@@ -32,6 +32,7 @@ class Repeat(StrEnum):
     """What the same request does when it comes twice."""
 
     SAFE = "safe"  # reads: nothing
+    QUESTION = "question"  # reads as well, what it asks about is too long for an address
     KEYED = "keyed"  # the same Idempotency-Key gets the first answer again
     ONE_USE = "one_use"  # what it carries works only once (login and SMS codes), or a second time changes nothing
 

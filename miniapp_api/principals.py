@@ -40,7 +40,7 @@ async def caller_of(request: web.Request, audience: Audience) -> Caller:
     """
     token = bearer_token(request)
     if audience is Audience.PARTNER:
-        return Caller(_present(await staff.partner_by_key(token)))
+        return Caller(_present(await bursts.partner_of(token)))
     session = await bursts.session_of(token)
     if audience is Audience.MEMBER and isinstance(session, MemberSession):
         return Caller(MemberPrincipal(session.member_id), session.identity_id, session.locale)

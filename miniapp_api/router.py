@@ -112,7 +112,7 @@ async def _admitted(endpoint: AnyEndpoint, serving: Serving, request: web.Reques
 async def _answered_once(endpoint: AnyEndpoint, call: AnyCall) -> web.StreamResponse:
     if endpoint.before is not None:
         call.brought = await endpoint.before(call)
-    if endpoint.repeat is Repeat.SAFE:
+    if endpoint.repeat in {Repeat.SAFE, Repeat.QUESTION}:
         result = await endpoint.run(call)
     else:
         result = await db.retried(lambda: _in_unit_of_work(endpoint, call))

@@ -7,7 +7,7 @@ falls below zero.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -63,6 +63,22 @@ class Wish:
     coupon_id: int | None = None
     best_coupon: bool = True
     points_fen: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """An order as a till has it before it is paid; `amount_fen` of a line is its list price."""
+
+    source: str
+    number: str
+    member_id: int
+    lines: tuple[Line, ...]
+    wish: Wish = field(default_factory=Wish)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What names the order among those of all tills."""
+        return self.source, self.number
 
 
 @dataclass(frozen=True, slots=True)

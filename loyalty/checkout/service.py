@@ -1,7 +1,7 @@
 """Checkout at a till: evaluate, hold, settle, void. Whatever a till does or fails to do, nothing stays reserved
 beyond its time, and an order is settled once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -11,11 +11,10 @@ import orjson
 from loyalty import access, db
 from loyalty.access import Action, PartnerPrincipal, Resource, StaffPrincipal
 from loyalty.checkout import rules
+from loyalty.checkout.customers import read as read_customers
 from loyalty.checkout.earning import Place, with_earnings
-from loyalty.checkout.rules import Customer, Offered, Price, Wish
-from loyalty.coupons import queries as coupons
-from loyalty.errors import Conflict, NotFound, ensure
-from loyalty.ledger import queries as balances
+from loyalty.checkout.rules import Order, Price
+from loyalty.errors import Conflict, Forbidden, NotFound, ensure
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Hold, HoldUnknown, Void
 from loyalty.program import queries as program
@@ -25,12 +24,10 @@ from loyalty.purchases.receipt import POINTS, Line, Receipt
 from loyalty.purchases.service import NewPurchase
 from loyalty.redemptions import service as redemptions
 from loyalty.redemptions.service import Till
-from loyalty.tiers import queries as tiers
 
 Server = StaffPrincipal | PartnerPrincipal
 Status = Literal["held", "settled", "voided"]
 HOLDS_FOR: Final = timedelta(minutes=15)
-COUPONS_MAX: Final = 100
 
 _COLUMNS: Final = 'id, source, "order", member_id, store_id, status, attempt, price_hash, price, expires_at'
 _FIND: Final = f'SELECT {_COLUMNS} FROM checkout WHERE source = $1 AND "order" = $2'
@@ -49,10 +46,6 @@ INSERT INTO coupon_lock (coupon_id, checkout_id, expires_at)
 SELECT id, $2, $3 FROM coupon WHERE id = $1 AND status = 'issued' AND expires_at > $4
 ON CONFLICT (coupon_id) DO UPDATE SET checkout_id = excluded.checkout_id, expires_at = excluded.expires_at
 WHERE coupon_lock.expires_at <= $4 OR coupon_lock.checkout_id = excluded.checkout_id
-"""
-_LOCKED: Final = """
-SELECT lock.coupon_id FROM coupon_lock lock JOIN checkout ON checkout.id = lock.checkout_id
-WHERE lock.coupon_id = ANY($1) AND lock.expires_at > $2 AND (checkout.source, checkout."order") <> ($3, $4)
 """
 _END: Final = "UPDATE checkout SET status = $2 WHERE id = $1 AND status = 'held' RETURNING id"
 
@@ -87,15 +80,12 @@ class TendersUneven(Conflict):
     code = "checkout.tenders_uneven"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """An order as a till has it before it is paid; `amount_fen` of a line is its list price."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order, and the server that asks what it comes to."""
 
-    source: str
-    number: str
-    member_id: int
-    lines: tuple[Line, ...]
-    wish: Wish = field(default_factory=Wish)
+    order: Order
+    server: Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +137,18 @@ async def evaluate(order: Order, *, server: Server, now: datetime) -> Evaluated:
     Raises:
         Forbidden, OwnMembership: the server may not serve them.
     """
-    access.authorize(server, Action.PURCHASE_RECORD, Resource(store_id=server.store_id, member_id=order.member_id))
-    terms = (await program.in_force(now)).terms
-    customer = await _customer(order, now)
-    made = rules.price(order.lines, customer, order.wish, store_id=server.store_id, terms=terms, now=now)
-    # What it earns may change with every other purchase; it is told, and no part of what a hold names.
-    price_hash = rules.fingerprint(order.member_id, order.lines, made)
-    place = Place(order.member_id, order.source, server.store_id)
-    return Evaluated(await with_earnings(made, order.lines, place, now=now), price_hash)
+    (evaluated,) = await evaluate_together([Asked(order, server)], now=now)
+    if isinstance(evaluated, Forbidden):
+        raise evaluated
+    return evaluated
+
+
+async def evaluate_together(asked: Sequence[Asked], *, now: datetime) -> list[Evaluated | Forbidden]:
+    """What each order comes to as if it were the only one, in as many statements as one order needs."""
+    refused = [_refusal(one) for one in asked]
+    served = [one for one, refusal in zip(asked, refused, strict=True) if refusal is None]
+    found = iter(await _evaluated(served, now) if served else ())
+    return [next(found) if refusal is None else refusal for refusal in refused]
 
 
 async def hold(order: Order, price_hash: str, *, server: Server, now: datetime) -> HeldOrder:
@@ -227,33 +221,32 @@ async def read(source: str, number: str) -> HeldOrder:
     return held
 
 
-async def _customer(order: Order, now: datetime) -> Customer:
-    """The member as this order sees them: what it has reserved itself is still theirs to use on it."""
-    usable = await coupons.mine(order.member_id, at=now, status="issued", limit=COUPONS_MAX)
-    ids = [coupon.id for coupon in usable]
-    rows = await db.fetch(_LOCKED, ids, now, order.source, order.number) if ids else []
-    locked = {row["coupon_id"] for row in rows}
-    own = await _find(order.source, order.number)
-    own_points = own.price["points"] if own is not None and own.is_open(now) else 0
-    moment = (order.member_id, now)
-    benefits = (await tiers.benefits_at([moment], now=now))[moment]
-    return Customer(
-        coupons=[
-            Offered(
-                id=coupon.id,
-                template=coupon.template_code,
-                worth=coupon.worth,
-                min_spend_fen=coupon.min_spend_fen,
-                store_ids=coupon.store_ids,
-                expires_at=coupon.expires_at,
-                is_locked=coupon.id in locked,
-            )
-            for coupon in usable
-        ],
-        points=max(0, (await balances.balances([order.member_id], at=now))[order.member_id].points + own_points),
-        member_price_percent=benefits.member_price_percent,
-        multiplier_percent=benefits.multiplier_percent,
-    )
+def _refusal(asked: Asked) -> Forbidden | None:
+    resource = Resource(store_id=asked.server.store_id, member_id=asked.order.member_id)
+    try:
+        access.authorize(asked.server, Action.PURCHASE_RECORD, resource)
+    except Forbidden as refusal:
+        return refusal
+    return None
+
+
+async def _evaluated(asked: Sequence[Asked], now: datetime) -> list[Evaluated]:
+    terms = (await program.in_force(now)).terms
+    orders = [one.order for one in asked]
+    customers = await read_customers(orders, now=now)
+    made = [
+        rules.price(one.order.lines, customer, one.order.wish, store_id=one.server.store_id, terms=terms, now=now)
+        for one, customer in zip(asked, customers, strict=True)
+    ]
+    places = [
+        Place(one.server.store_id, customer.multiplier_percent) for one, customer in zip(asked, customers, strict=True)
+    ]
+    shown = await with_earnings(list(zip(made, orders, places, strict=True)), now=now)
+    # What it earns may change with every other purchase; it is told, and no part of what a hold names.
+    return [
+        Evaluated(price, rules.fingerprint(order.member_id, order.lines, price))
+        for price, order in zip(shown, orders, strict=True)
+    ]
 
 
 async def _find(source: str, number: str, *, lock: str = "") -> HeldOrder | None:

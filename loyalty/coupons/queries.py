@@ -115,6 +115,22 @@ async def usable(member_id: int, store_id: int | None, *, at: datetime, limit: i
     )
 
 
+async def held_by(member_ids: Sequence[int], *, at: datetime, limit: int) -> Mapping[int, list[CouponView]]:
+    """The usable coupons of each member, at most `limit` of each, what ends first first; in one statement."""
+    found: dict[int, list[CouponView]] = {member_id: [] for member_id in member_ids}
+    rows = await db.fetch(
+        f"SELECT of_one.* FROM unnest($2::bigint[]) AS asked(id) CROSS JOIN LATERAL ({_SELECT}"
+        " WHERE coupon.member_id = asked.id AND coupon.status = 'issued' AND coupon.expires_at > $1"
+        " ORDER BY coupon.expires_at, coupon.id LIMIT $3) AS of_one",
+        at,
+        list(found),
+        limit,
+    )
+    for view in _all(rows):
+        found[view.member_id].append(view)
+    return found
+
+
 async def of_member(member_id: int, coupon_id: int, *, at: datetime) -> CouponView | None:
     """One coupon, if it is this member's."""
     found = await _views("WHERE coupon.id = $2 AND coupon.member_id = $3", at, coupon_id, member_id)

@@ -1,7 +1,7 @@
 """The earning rules in force, and what was written of them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -50,9 +50,11 @@ class RuleView:
 class _Seen:
     read_at: datetime | None = None
     published: tuple[RuleView, ...] = ()
+    rulesets: dict[tuple[object, ...], RuleSet] = field(default_factory=dict)
 
 
 _seen = _Seen()
+RULESETS_MAX: Final = 200
 _THESE: Final = f"""
 SELECT {COLUMNS} FROM earning_rule WHERE (code, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 """
@@ -80,6 +82,7 @@ def forget() -> None:
     """Drop this process's copy (after publishing, and between tests)."""
     _seen.read_at = None
     _seen.published = ()
+    _seen.rulesets.clear()
 
 
 async def has_published(trigger: str, at: datetime, *, now: datetime) -> bool:
@@ -102,12 +105,25 @@ async def in_force(trigger: str, at: datetime, *, now: datetime | None = None) -
 
     `now` decides how fresh the copy in this process must be and defaults to `at`.
     """
-    views = await published(now=now or at)
-    newest: dict[str, Versioned] = {}
-    for view in views:
+    newest: dict[str, RuleView] = {}
+    for view in await published(now=now or at):
         if view.counts_at(at):
-            newest.setdefault(view.code, Versioned(view.version, view.rule))
-    return await ruleset(trigger, at, newest.values(), now=now)
+            newest.setdefault(view.code, view)
+    # Versions never change once they are published: what they make together is made once.
+    terms, steps = await program.in_force(at, now=now), await ladders.in_force(at, now=now)
+    made_of = (
+        trigger,
+        terms.version,
+        *(one.version for one in steps.by_code.values()),
+        *(v.id for v in newest.values()),
+    )
+    made = _seen.rulesets.get(made_of)
+    if made is None:
+        if len(_seen.rulesets) >= RULESETS_MAX:
+            _seen.rulesets.clear()
+        written = [Versioned(view.version, view.rule) for view in newest.values()]
+        made = _seen.rulesets[made_of] = await ruleset(trigger, at, written, now=now)
+    return made
 
 
 async def ruleset(trigger: str, at: datetime, written: Iterable[Versioned], *, now: datetime | None = None) -> RuleSet:

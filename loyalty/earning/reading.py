@@ -90,6 +90,8 @@ async def _members(
     facts: Sequence[Fact], keys: frozenset[str], setting: Setting, *, now: datetime
 ) -> Mapping[tuple[int, datetime], Values]:
     moments = sorted({(fact.member_id, fact.occurred_at) for fact in facts})
+    # What every fact brings along was read before.
+    keys -= frozenset.intersection(*(frozenset(fact.values) for fact in facts))
     asked = {key for key in keys if key.startswith(f"{MEMBER}.")} - _OF_TIERS
     values = await conditions.values_of(moments, asked, setting)
     if not keys & _OF_TIERS:

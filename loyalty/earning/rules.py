@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from fractions import Fraction
-from math import floor
 from typing import Any, Final
 
 from loyalty.conditions.nodes import Node
@@ -19,7 +17,6 @@ from loyalty.conditions.vocabulary import PURCHASE
 from loyalty.earning import amounts, counting
 from loyalty.earning.amounts import BIRTHDAY_POINTS, MULTIPLIER, Given, Occasion, Rounder
 from loyalty.earning.counting import (
-    CARRY_UNIT,
     TRANSACTION,
     Count,
     CounterKey,
@@ -206,7 +203,7 @@ class _Course:
         self._tally = Tally(used, occasion.context.at)
         self._day = occasion.context.at.astimezone(ruleset.setting.zone).date()
         carried = used.count(counting.carry_key(asset)).amount if ruleset.terms.rounding.carry else 0
-        self._rounder = Rounder(ruleset.terms.rounding, len(occasion.counts), Fraction(carried, CARRY_UNIT))
+        self._rounder = Rounder(ruleset.terms.rounding, len(occasion.counts), carried)
         self._multiplied: dict[str, Given] = {}
         self._fired: str | None = None
         self._alone: str | None = None
@@ -227,7 +224,7 @@ class _Course:
             return
         self.used = self._tally.after()
         if self._terms.rounding.carry:
-            self.carried = floor(self._rounder.fraction * CARRY_UNIT)
+            self.carried = self._rounder.carried
             kept = {counting.carry_key(self._asset): Count(self.carried)}
             self.used = Used({**self.used.counts, **kept}, self.used.left)
 
@@ -289,11 +286,11 @@ class _Course:
         else:
             self._unfired(one, Why.NOTHING)
         self._rounder.add(given)
-        kept = given if not wanted else given.times(Fraction(trimmed.by_rule, wanted))
+        kept = given if not wanted else given.times(trimmed.by_rule, wanted)
         if one.rule.is_base:
             self._multiplied[one.code] = kept
         elif self._terms.multipliers == "compounding":
-            self._grow(one.rule.amount, Fraction(trimmed.by_rule, wanted or 1))
+            self._grow(one.rule.amount, trimmed.by_rule, wanted or 1)
         if not trimmed.amount:
             return
         self._tally.add(trimmed.counted, trimmed.amount)
@@ -303,12 +300,12 @@ class _Course:
             self._fired = one.code
             self._alone = one.code if one.rule.exclusive else self._alone
 
-    def _grow(self, amount: Amount, share: Fraction) -> None:
-        """What was multiplied has become more for the multipliers that follow."""
+    def _grow(self, amount: Amount, by_rule: int, wanted: int) -> None:
+        """What was multiplied has become more for the multipliers that follow, as far as limits left it."""
         if isinstance(amount, Multiplier | TierMultiplier):
             for code, so_far in list(self._multiplied.items()):
                 more = amounts.wanted(amount, self._occasion, {code: so_far})
-                self._multiplied[code] = so_far.plus(more.times(share))
+                self._multiplied[code] = so_far.plus(more.times(by_rule, wanted))
 
     def _note(self, one: Versioned, given: Given, wanted: int, trimmed: Trimmed) -> None:
         self.awards.append(
@@ -340,7 +337,7 @@ class _Course:
             case _:
                 return {"kind": amount.kind}
         of = amounts.basis(amount, self._occasion, self._multiplied)
-        return {"kind": amount.kind, "percent": percent, "of": floor(of), "mode": self._terms.multipliers}
+        return {"kind": amount.kind, "percent": percent, "of": of, "mode": self._terms.multipliers}
 
     def _unfired(self, one: Versioned, why: Why, **more: str | None) -> None:
         self.unfired.append(Unfired(one.code, one.version, self._asset, why, **more))
@@ -368,7 +365,7 @@ def _of(condition: Node | None) -> frozenset[str]:
 
 
 def _shared(amount: int, given: Given) -> tuple[int, ...]:
-    weights = [floor(part * _SHARE_UNIT) for part in given.lines]
+    weights = [part * _SHARE_UNIT // given.per for part in given.lines]
     return tuple(split(amount, weights if any(weights) else [1] * len(weights)))
 
 

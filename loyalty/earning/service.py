@@ -61,6 +61,13 @@ async def preview(facts: Sequence[Fact], *, now: datetime) -> list[Evaluation]:
     return _judged(cases, await reading.used(cases, hold=False))
 
 
+async def preview_each(facts: Sequence[Fact], *, now: datetime) -> list[Evaluation]:
+    """What each fact would earn if it were the only one awarded now; nothing is written."""
+    cases = await reading.cases(facts, now=now)
+    used = await reading.used(cases, hold=False)
+    return [evaluate(case.fact, case.ruleset, case.member, used[case.fact.member_id]) for case in cases]
+
+
 async def award(facts: Sequence[Fact], *, now: datetime) -> list[Earned]:
     """Judge each fact, in order, by the rules in force when it happened, and give what it earns; each once.
 

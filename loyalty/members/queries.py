@@ -1,7 +1,7 @@
 """Reading members."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -58,6 +58,18 @@ WHERE m.status <> 'merged' AND m.id IN (
 """
 
 
+_WHO_THEY_ARE: Final = """
+WITH RECURSIVE whole AS (
+    SELECT public_id, id FROM member WHERE public_id = ANY($1)
+    UNION
+    SELECT whole.public_id, merge.target_id FROM whole JOIN member_merge merge ON merge.source_id = whole.id
+    WHERE merge.undone_at IS NULL
+)
+SELECT whole.public_id, member.id FROM whole JOIN member ON member.id = whole.id
+WHERE member.status NOT IN ('merged', 'closed')
+"""
+
+
 async def card(member_id: int, *, at: datetime) -> MemberCard:
     """The card of a member, in one statement.
 
@@ -107,6 +119,12 @@ async def card_by_public_id(public_id: uuid.UUID, *, at: datetime) -> MemberCard
         MemberGone: nobody is.
     """
     return _card(await db.fetch_one(_COLUMNS + _WHOEVER_IS, public_id, at))
+
+
+async def ids_of(public_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, int]:
+    """Who is known outside by each of `public_ids` today, merges followed; without those who are gone."""
+    rows = await db.fetch(_WHO_THEY_ARE, list(public_ids))
+    return {row["public_id"]: row["id"] for row in rows}
 
 
 async def data_opens() -> bool:

@@ -1,5 +1,6 @@
 """Who works here, where, and which systems may call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loyalty import db, vault
@@ -51,10 +52,18 @@ async def principal(staff_id: int) -> StaffPrincipal | None:
 
 async def partner_by_key(key: str) -> PartnerPrincipal | None:
     """The active partner system that holds this API key."""
-    row = await db.fetch_one(
-        "SELECT id, store_id FROM partner WHERE key_hash = $1 AND status = 'active'", vault.token_hash(key)
+    (partner,) = await partners_by_key([key])
+    return partner
+
+
+async def partners_by_key(keys: Sequence[str]) -> list[PartnerPrincipal | None]:
+    """The active partner system that holds each of the API keys, in one statement."""
+    hashes = [vault.token_hash(key) for key in keys]
+    rows = await db.fetch(
+        "SELECT id, store_id, key_hash FROM partner WHERE key_hash = ANY($1) AND status = 'active'", hashes
     )
-    return None if row is None else PartnerPrincipal(partner_id=row["id"], store_id=row["store_id"])
+    known = {row["key_hash"]: PartnerPrincipal(partner_id=row["id"], store_id=row["store_id"]) for row in rows}
+    return [known.get(each) for each in hashes]
 
 
 async def card(staff_id: int) -> StaffView | None:

@@ -1,27 +1,33 @@
 """Checkout at a till: what an order comes to for this member, reserved, settled or given up."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from loyalty.access import Action
+from loyalty import clock, db
+from loyalty.access import Action, PartnerPrincipal
 from loyalty.checkout import service as checkout
-from loyalty.checkout.rules import Price, Wish
+from loyalty.checkout.rules import Order, Price, Wish
 from loyalty.checkout.service import (
+    Asked,
     CheckoutOver,
     CheckoutUnknown,
     CouponHeld,
+    Evaluated,
     HeldOrder,
-    Order,
     PriceChanged,
     Settlement,
     TendersUneven,
 )
 from loyalty.counter import service as counter
+from loyalty.errors import Refusal
+from loyalty.group_commit import GroupRead
 from loyalty.ledger.service import NotEnough
+from loyalty.members import queries as members_read
 from loyalty.members.service import MemberGone
 from loyalty.purchases.receipt import LINES_MAX, Tender
 from loyalty.redemptions.service import AlreadyRedeemed, CouponOver, CouponUnknown, CouponVoid, SpendTooLow, WrongStore
@@ -31,6 +37,8 @@ from miniapp_api.endpoints.counter import ExternalId, Fen
 from miniapp_api.endpoints.sales import RECORDING, RecordedPurchase, SaleLine, recorded, source_of
 from miniapp_api.public_ids import Kind, PublicId, public_id, row_id
 
+WORTH_A_BATCH: Final = 3
+"""Tills are few and each waits for its answer: so many orders are evaluated while the database reads for others."""
 Reason = Literal["other_store", "spend_too_low", "locked", "over", "saves_nothing"]
 
 
@@ -126,14 +134,35 @@ class Checkout:
 
 
 async def evaluate_checkout(call: Call[Basket, NoQuery]) -> Evaluation:
-    """What the order comes to. Reserves nothing."""
-    evaluated = await checkout.evaluate(await _order(call, call.body), server=call.partner, now=call.now)
+    """What the order comes to, found together with the orders of other tills. Reserves nothing."""
+    basket = call.body
+    evaluated = await _EVALUATIONS.submit((basket.member, _order(call, basket, member_id=0), call.partner))
+    if isinstance(evaluated, Refusal):
+        raise evaluated
     return _evaluation(evaluated.price, evaluated.price_hash)
+
+
+async def _evaluate_together(baskets: Sequence[tuple[UUID, Order, PartnerPrincipal]]) -> list[Evaluated | Refusal]:
+    async with db.one_connection():
+        members = await members_read.ids_of([public_id for public_id, _, _ in baskets])
+        asked = [
+            Asked(replace(order, member_id=members[public_id]), server)
+            for public_id, order, server in baskets
+            if public_id in members
+        ]
+        found = iter(await checkout.evaluate_together(asked, now=clock.now()))
+    return [next(found) if public_id in members else MemberGone() for public_id, _, _ in baskets]
+
+
+_EVALUATIONS: Final[GroupRead[tuple[UUID, Order, PartnerPrincipal], Evaluated | Refusal]] = GroupRead(
+    _evaluate_together, worth_a_batch=WORTH_A_BATCH
+)
 
 
 async def hold_checkout(call: Call[Holding, NoQuery]) -> Checkout:
     """Reserve coupon and points of an evaluated order."""
-    order = await _order(call, call.body)
+    card = await counter.recall(call.body.member, server=call.partner, action=Action.PURCHASE_RECORD, now=call.now)
+    order = _order(call, call.body, member_id=card.id)
     return _shown(await checkout.hold(order, call.body.price_hash, server=call.partner, now=call.now))
 
 
@@ -158,24 +187,24 @@ async def read_checkout(call: Call[NoBody, NoQuery]) -> Checkout:
     return _shown(await checkout.read(source_of(call.partner), call.path["order"]))
 
 
-async def _order(call: Call[Basket, NoQuery] | Call[Holding, NoQuery], basket: Basket) -> Order:
-    card = await counter.recall(basket.member, server=call.partner, action=Action.PURCHASE_RECORD, now=call.now)
+def _order(call: Call[Basket, NoQuery] | Call[Holding, NoQuery], basket: Basket, *, member_id: int) -> Order:
     coupon_id = None if basket.coupon is None else row_id(Kind.COUPON, basket.coupon)
     return Order(
         source=source_of(call.partner),
         number=basket.order,
-        member_id=card.id,
+        member_id=member_id,
         lines=basket.lines,
         wish=Wish(coupon_id, basket.best_coupon, basket.points_fen),
     )
 
 
 def _evaluation(price: Price, price_hash: str) -> Evaluation:
+    named = {one.coupon_id: public_id(Kind.COUPON, one.coupon_id) for one in price.coupons}
     return Evaluation(
         list_fen=price.list_fen,
         member_off_fen=price.member_off_fen,
         coupon_off_fen=price.coupon_off_fen,
-        coupon=None if price.coupon_id is None else public_id(Kind.COUPON, price.coupon_id),
+        coupon=None if price.coupon_id is None else named[price.coupon_id],
         due_fen=price.due_fen,
         points=price.points,
         points_fen=price.points_fen,
@@ -190,7 +219,7 @@ def _evaluation(price: Price, price_hash: str) -> Evaluation:
         ),
         coupons=tuple(
             CouponOnOrder(
-                public_id(Kind.COUPON, one.coupon_id),
+                named[one.coupon_id],
                 one.off_fen,
                 None if one.unusable is None else one.unusable.value,
             )
@@ -226,7 +255,7 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         action=Action.PURCHASE_RECORD,
         body=Basket,
         result=Evaluation,
-        repeat=Repeat.ONE_USE,
+        repeat=Repeat.QUESTION,
         refusals=(MemberGone,),
         summary=Summary("试算：会员价、最优券、积分抵扣、可得积分", "What an order comes to for this member"),
     ),

@@ -180,3 +180,20 @@ async def test_a_refund_of_a_settled_order_gives_points_back(api: Api) -> None:
     done = await till.till.post("/v1/partner/refunds", back)
     assert (done.json["money_fen"], done.json["points_returned"]) == (4000, 1000)
     assert await till.points() == (3000 - 2000 + 80 + 1000 - 40, 0)
+
+
+async def test_orders_evaluated_at_once_are_each_evaluated_as_if_alone(api: Api) -> None:
+    till, other = await Till(api).opened(points=500), await Till(api).opened(points=70, coupon=False)
+    for number in range(3):
+        assert (await till.holds(f"H{number}", 10_000, points_fen=100, best_coupon=False)).status == 201
+    orders = [(till, "H0"), (other, "B"), (till, "C"), (other, "D"), (till, "H1")]
+    alone = [await by.evaluated(order, 9_990, 20, points_fen=50_000) for by, order in orders]
+    nobody = {**other.basket("N", 100), "member": "0192f0c1-0000-7000-8000-000000000000"}
+    *together, unknown = await side_by_side(
+        [by.evaluated(order, 9_990, 20, points_fen=50_000) for by, order in orders]
+        + [other.till.post("/v1/partner/checkouts/evaluate", nobody)]
+    )
+    assert together == alone
+    # 500 less three times 100 in reserve; what H0 reserved is its own to use.
+    assert [each["points"] for each in alone] == [300, 70, 200, 70, 300]
+    assert unknown.status == 404
