@@ -39,6 +39,10 @@ class Action(StrEnum):
     COUPON_REDEEM = "coupon.redeem"
     COUPON_UNDO = "coupon.undo"
     POINTS_GRANT = "points.grant"
+    STORED_VALUE_READ = "stored_value.read"
+    STORED_VALUE_TOP_UP = "stored_value.top_up"
+    STORED_VALUE_PAY_OUT = "stored_value.pay_out"
+    STORED_VALUE_FREEZE = "stored_value.freeze"
     TIER_READ = "tier.read"
     TIER_OVERRIDE = "tier.override"
     APPROVAL_READ = "approval.read"
@@ -179,6 +183,8 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.PURCHASE_RECORD: _HERE,
         Action.COUPON_REDEEM: _HERE,
         Action.POINTS_GRANT: _HERE,
+        Action.STORED_VALUE_READ: _HERE,
+        Action.STORED_VALUE_TOP_UP: _HERE,
     },
     Role.MANAGER: {
         Action.MEMBER_FIND: _HERE,
@@ -189,6 +195,10 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.COUPON_REDEEM: _HERE,
         Action.COUPON_UNDO: _HERE,
         Action.POINTS_GRANT: _HERE,
+        Action.STORED_VALUE_READ: _HERE,
+        Action.STORED_VALUE_TOP_UP: _HERE,
+        Action.STORED_VALUE_PAY_OUT: _HERE,
+        Action.STORED_VALUE_FREEZE: _HERE,
         Action.TIER_READ: _HERE,
         Action.TIER_OVERRIDE: _HERE,
         Action.APPROVAL_READ: _HERE,
@@ -208,6 +218,9 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.MEMBER_FIND: _EVERYWHERE,
         Action.MEMBER_REVEAL: _REVEAL_EVERYWHERE,
         Action.PURCHASE_REFUND: _EVERYWHERE,
+        Action.STORED_VALUE_READ: _EVERYWHERE,
+        Action.STORED_VALUE_PAY_OUT: _EVERYWHERE,
+        Action.STORED_VALUE_FREEZE: _EVERYWHERE,
         Action.TIER_READ: _EVERYWHERE,
         Action.TIER_OVERRIDE: _EVERYWHERE,
         Action.APPROVAL_READ: _EVERYWHERE,
@@ -223,6 +236,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
     Role.AUDITOR: {
         Action.MEMBER_FIND: _EVERYWHERE,
         Action.MEMBER_REVEAL: _REVEAL_ASKING,
+        Action.STORED_VALUE_READ: _EVERYWHERE,
         Action.TIER_READ: _EVERYWHERE,
         Action.APPROVAL_READ: _EVERYWHERE,
         Action.STORE_READ: _EVERYWHERE,
@@ -242,7 +256,14 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
 """Role by action; what has no cell is refused."""
 
 PARTNER_ACTIONS: Final = frozenset(
-    {Action.EVENT_REPORT, Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND}
+    {
+        Action.EVENT_REPORT,
+        Action.MEMBER_FIND,
+        Action.PURCHASE_RECORD,
+        Action.PURCHASE_REFUND,
+        Action.STORED_VALUE_READ,
+        Action.STORED_VALUE_TOP_UP,
+    }
 )
 MEMBER_ACTIONS: Final = frozenset({Action.SELF_READ, Action.SELF_WRITE})
 SYSTEM_ACTIONS: Final = frozenset(
@@ -269,6 +290,9 @@ GAINFUL: Final = frozenset(
         Action.COUPON_REDEEM,
         Action.COUPON_UNDO,
         Action.POINTS_GRANT,
+        Action.STORED_VALUE_TOP_UP,
+        Action.STORED_VALUE_PAY_OUT,
+        Action.STORED_VALUE_FREEZE,
         Action.TIER_OVERRIDE,
         Action.APPROVAL_DECIDE,
     }

@@ -48,6 +48,7 @@ MODEL_MODULES: Final = (
     "loyalty.merges.models",
     "loyalty.offline_codes.models",
     "loyalty.outbox.models",
+    "loyalty.payments.models",
     "loyalty.phone_claims.models",
     "loyalty.phones.models",
     "loyalty.points.models",
@@ -59,6 +60,7 @@ MODEL_MODULES: Final = (
     "loyalty.sessions.models",
     "loyalty.spine.models",
     "loyalty.staff.models",
+    "loyalty.stored_value.models",
     "loyalty.tier_overrides.models",
     "loyalty.tiers.models",
 )

@@ -103,6 +103,36 @@ class PointsSpent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValueAdded(Event):
+    name: ClassVar[str] = "stored_value.added"
+    slice_id: int
+    paid_fen: int
+    bonus_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValueUsed(Event):
+    name: ClassVar[str] = "stored_value.used"
+    amount_fen: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValueReturned(Event):
+    name: ClassVar[str] = "stored_value.returned"
+    amount_fen: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredValueRefunded(Event):
+    name: ClassVar[str] = "stored_value.refunded"
+    slice_id: int
+    cause: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PointsExpired(Event):
     name: ClassVar[str] = "points.expired"
     points: int
@@ -258,6 +288,10 @@ EVENTS: Final[dict[str, type[Event]]] = {
         MemberEventReported,
         PointsAccrued,
         PointsSpent,
+        StoredValueAdded,
+        StoredValueUsed,
+        StoredValueReturned,
+        StoredValueRefunded,
         PointsExpired,
         PointsActivated,
         PointsLapsed,

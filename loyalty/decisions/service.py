@@ -11,6 +11,7 @@ from loyalty.approvals import service as approvals
 from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import ApprovalUnknown
 from loyalty.points import service as points
+from loyalty.stored_value import payouts
 from loyalty.tier_overrides import service as overrides
 
 
@@ -42,6 +43,7 @@ class Kind:
 
 KINDS: Final[Mapping[str, Kind]] = {
     points.KIND: Kind(points.decide_grant, points.close),
+    payouts.KIND: Kind(payouts.decide, payouts.close),
     overrides.KIND: Kind(overrides.decide, overrides.close),
 }
 

@@ -49,6 +49,51 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
+        "stored_uses_equal_parts",
+        "what a payment with stored value took, less what came back, is what its top-ups gave",
+        """
+        SELECT format('stored use %s: %s paid, %s back, parts %s', use.id, use.amount_fen, use.returned_fen,
+                      coalesce(part.total, 0))
+        FROM stored_use use LEFT JOIN (
+            SELECT use_id, sum(principal_fen + bonus_fen) AS total FROM stored_part GROUP BY use_id
+        ) part ON part.use_id = use.id
+        WHERE use.amount_fen - use.returned_fen <> coalesce(part.total, 0)
+        """,
+    ),
+    Invariant(
+        "stored_slices_equal_lots",
+        "what is left of a top-up is what was paid and given on top, less what was used or paid out",
+        """
+        SELECT format('top-up %s of member %s: %s + %s', slice.id, slice.member_id, slice.paid_fen, slice.bonus_fen)
+        FROM stored_slice slice
+        LEFT JOIN (
+            SELECT slice_id, sum(principal_fen) AS principal, sum(bonus_fen) AS bonus FROM stored_part GROUP BY slice_id
+        ) used ON used.slice_id = slice.id
+        LEFT JOIN stored_payout payout ON payout.slice_id = slice.id
+        LEFT JOIN (
+            SELECT split_part(grant_key, ':', 2)::bigint AS slice_id,
+                   sum(remaining) FILTER (WHERE asset = 'principal') AS principal,
+                   sum(remaining) FILTER (WHERE asset = 'bonus') AS bonus
+            FROM ledger_lot WHERE asset IN ('principal', 'bonus') AND starts_with(grant_key, 'stored:')
+            GROUP BY slice_id
+        ) lots ON lots.slice_id = slice.id
+        WHERE slice.paid_fen - coalesce(used.principal, 0) - coalesce(payout.principal_taken_fen, 0)
+                  <> coalesce(lots.principal, 0)
+           OR slice.bonus_fen - coalesce(used.bonus, 0) - coalesce(payout.bonus_taken_fen, 0)
+                  <> coalesce(lots.bonus, 0)
+        """,
+    ),
+    Invariant(
+        "payments_bought_once",
+        "every paid top-up by a payment platform is one slice",
+        """
+        SELECT format('payment %s', payment.number) FROM payment
+        WHERE payment.status = 'paid' AND payment.purpose = 'top_up' AND NOT EXISTS (
+            SELECT 1 FROM stored_slice slice WHERE slice.key = 'payment:' || payment.number
+              AND slice.paid_fen = payment.amount_fen)
+        """,
+    ),
+    Invariant(
         "one_open_tier",
         "a member's tier intervals neither overlap nor run backwards",
         """

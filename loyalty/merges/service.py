@@ -70,6 +70,14 @@ FROM (
 ) AS counted
 WHERE check_in.id = counted.id AND check_in.streak < counted.run
 """
+# What was frozen stays frozen, whoever it belongs to now; a PIN is not carried over, it may be another person's habit.
+_JOIN_STORED_VALUE: Final = """
+INSERT INTO stored_account (member_id, frozen_at, frozen_by, frozen_reason)
+SELECT $2, frozen_at, frozen_by, frozen_reason FROM stored_account WHERE member_id = $1 AND frozen_at IS NOT NULL
+ON CONFLICT (member_id) DO UPDATE SET frozen_at = coalesce(stored_account.frozen_at, excluded.frozen_at),
+    frozen_by = coalesce(stored_account.frozen_by, excluded.frozen_by),
+    frozen_reason = coalesce(stored_account.frozen_reason, excluded.frozen_reason)
+"""
 _COPY_CONSENTS: Final = """
 INSERT INTO consent (member_id, purpose, granted, text_version, channel, evidence, at)
 SELECT $2, mine.purpose, mine.granted, mine.text_version, mine.channel, 'merge:' || $3::bigint, mine.at
@@ -199,6 +207,7 @@ async def _move_everything(
         )
         moved[table] = [row["id"] for row in rows]
     await db.execute("UPDATE session SET member_id = $2 WHERE member_id = $1", source_id, target_id)
+    await db.execute(_JOIN_STORED_VALUE, source_id, target_id)
     moved["coupon"] = [list(row.values()) for row in await db.fetch(_MOVE_COUPONS, source_id, target_id)]
     moved["check_in"] = [list(row.values()) for row in await db.fetch(_MOVE_CHECK_INS, source_id, target_id)]
     if moved["check_in"]:

@@ -86,6 +86,16 @@ CHECKS = (
     ("earning_counter", "earning_counter_not_negative", "amount >= 0 AND times >= 0"),
     ("earning_award", "earning_award_within_wanted", "amount BETWEEN 0 AND wanted"),
     ("earning_award", "earning_returned_within_award", "returned BETWEEN 0 AND amount"),
+    ("payment", "payment_status_known", "status IN ('open', 'paid', 'closed')"),
+    ("payment", "payment_amount_in_range", "amount_fen BETWEEN 1 AND 1000000000000"),
+    ("payment", "payment_paid_once", "(status = 'paid') = (paid_at IS NOT NULL)"),
+    ("stored_slice", "slice_amounts_in_range", "paid_fen BETWEEN 1 AND 1000000000000 AND bonus_fen >= 0"),
+    ("stored_slice", "slice_status_known", "status IN ('open', 'paid_out')"),
+    ("stored_use", "stored_return_within_use", "amount_fen >= 1 AND returned_fen BETWEEN 0 AND amount_fen"),
+    ("stored_use", "stored_list_covers_use", "list_fen >= amount_fen"),
+    ("stored_part", "stored_part_not_negative", "principal_fen >= 0 AND bonus_fen >= 0"),
+    ("stored_payout", "payout_cause_known", "cause IN ('merchant', 'consumer', 'withdrawal')"),
+    ("stored_payout", "payout_not_negative", "principal_fen >= 0 AND interest_fen >= 0"),
     ("session", "session_belongs_to_one", "(member_id IS NULL) <> (staff_id IS NULL)"),
 )
 

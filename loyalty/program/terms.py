@@ -4,6 +4,7 @@ One published version is one validated document; its JSON Schema feeds the conso
 number is a new version with its own date, never a deploy, and past facts keep the version they had.
 """
 
+from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -94,6 +95,52 @@ class ClawBackTerms(_Part):
         return self.cap_by_tier.get(tier, self.cap) if tier is not None else self.cap
 
 
+class TopUpOffer(_Part):
+    """Whoever pays `paid_fen` in gets `bonus_fen` on top."""
+
+    paid_fen: Annotated[int, Field(ge=1, le=10**7)]
+    bonus_fen: Annotated[int, Field(ge=0, le=10**7)]
+
+
+class YearlyRate(_Part):
+    """A yearly rate in hundredths of a percent, from a day on."""
+
+    since: date
+    basis_points: Annotated[int, Field(ge=0, le=3600)]
+
+
+class StoredValueTerms(_Part):
+    """Stored value (储值), a single-purpose prepaid card; off until a brand that has filed for it switches it on.
+
+    `accepts_top_ups` stops new money while what is stored stays usable. `most_fen` may be stored in a name (a proven
+    phone number), `nameless_most_fen` without (商务部令2012年第9号: 5,000 and 1,000 yuan). Payments above
+    `permit_above_fen` need the member's PIN or code. Payouts above `payout_alone_fen` need another person.
+    `deposit_percent` of what is owed lies in the deposit account. The rates are those of article 16 of 法释〔2025〕4号:
+    one-year loan prime rate, and the central bank's one-year deposit rate.
+    """
+
+    enabled: bool = False
+    accepts_top_ups: bool = True
+    offers: tuple[TopUpOffer, ...] = ()
+    least_fen: Annotated[int, Field(ge=1, le=10**7)] = 1_00
+    most_fen: Annotated[int, Field(ge=1, le=5_000_00)] = 5_000_00
+    nameless_most_fen: Annotated[int, Field(ge=0, le=1_000_00)] = 1_000_00
+    permit_above_fen: Annotated[int, Field(ge=0, le=5_000_00)] = 200_00
+    payout_alone_fen: Amount = 500_00
+    deposit_percent: Annotated[int, Field(ge=0, le=100)] = 20
+    loan_rates: tuple[YearlyRate, ...] = (
+        YearlyRate(since=date(2023, 8, 21), basis_points=345),
+        YearlyRate(since=date(2024, 7, 22), basis_points=335),
+        YearlyRate(since=date(2024, 10, 21), basis_points=310),
+        YearlyRate(since=date(2025, 5, 20), basis_points=300),
+    )
+    deposit_rates: tuple[YearlyRate, ...] = (YearlyRate(since=date(2015, 10, 24), basis_points=150),)
+
+    def bonus_for(self, paid_fen: int) -> int:
+        """What paying exactly this brings on top."""
+        return next((offer.bonus_fen for offer in self.offers if offer.paid_fen == paid_fen), 0)
+
+
 class GrowthTerms(_Part):
     """Growth value (成长值), which decides the tier and is never spent."""
 
@@ -159,6 +206,7 @@ class Terms(_Part):
     claw_back: ClawBackTerms = ClawBackTerms()
     redemption: RedemptionTerms = RedemptionTerms()
     refunds: RefundTerms = RefundTerms()
+    stored_value: StoredValueTerms = StoredValueTerms()
     accounts: AccountTerms = AccountTerms()
     growth: GrowthTerms = GrowthTerms()
     earning: EarningTerms = EarningTerms()

@@ -14,6 +14,7 @@ from loyalty.errors import Invalid
 from loyalty.money import AMOUNT_MAX, split
 
 POINTS: Final = "points"
+STORED_VALUE: Final = "stored_value"
 LINES_MAX: Final = 200
 Fen = Annotated[int, Field(ge=0, le=AMOUNT_MAX)]
 Tender = Literal["cash", "wechat", "alipay", "card", "stored_value", "points", "coupon", "other"]
@@ -82,6 +83,12 @@ class Receipt:
     def points_fen(self) -> int:
         """How much of the price was paid with points."""
         return (self.tenders or {}).get(POINTS, 0)
+
+    def listed_fen(self, amount_fen: int) -> int:
+        """What the whole purchase of `amount_fen` cost before any discount."""
+        if self.lines:
+            return max(amount_fen, sum(line.before_fen for line in self.live))
+        return amount_fen + sum(discount.off_fen for discount in self.discounts)
 
     def document(self) -> dict[str, Any]:
         """The receipt as it is stored."""

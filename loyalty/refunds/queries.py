@@ -11,14 +11,15 @@ from loyalty import db
 from loyalty.refunds.rules import Earlier
 
 COLUMNS: Final = (
-    "id, purchase_id, member_id, amount_fen, money_fen, points_returned, method, lines, points_taken, points_forgiven,"
-    " points_owed, growth_taken, occurred_at, recorded_at"
+    "id, purchase_id, member_id, amount_fen, money_fen, stored_fen, points_returned, method, lines, points_taken,"
+    " points_forgiven, points_owed, growth_taken, occurred_at, recorded_at"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundView:
-    """A recorded return of goods worth `amount_fen`: `money_fen` and `points_returned` were given back.
+    """A recorded return of goods worth `amount_fen`: `money_fen` and `points_returned` were given back, `stored_fen` of
+    the money to stored value.
 
     Of what had been earned, `points_taken` left the member, `points_owed` is owed and `points_forgiven` was out of
     reach. `lines` counts returned pieces by line number.
@@ -29,6 +30,7 @@ class RefundView:
     member_id: int
     amount_fen: int
     money_fen: int
+    stored_fen: int
     points_returned: int
     method: str
     lines: Mapping[int, int]
@@ -66,5 +68,6 @@ def together(refunds: Sequence[RefundView]) -> Earlier:
         points_returned=sum(refund.points_returned for refund in refunds),
         points_taken=sum(refund.points_taken + refund.points_owed + refund.points_forgiven for refund in refunds),
         growth_taken=sum(refund.growth_taken for refund in refunds),
+        stored_fen=sum(refund.stored_fen for refund in refunds),
         lines=lines,
     )

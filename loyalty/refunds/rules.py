@@ -6,7 +6,8 @@ Whatever the order and the sizes of several returns, returning everything gives 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from loyalty.errors import Conflict, Invalid, NotFound
@@ -30,10 +31,34 @@ class LineReturned(Conflict):
     code = "refunds.line_returned"
 
 
+class RefundTooLarge(Conflict):
+    """More would go back than was paid; `left_fen` is what can still be refunded."""
+
+    code = "refunds.too_large"
+
+
 class RefundInvalid(Invalid):
     """A value of the refund is out of range; `field` names it."""
 
     code = "refunds.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRefund:
+    """Goods come back of a purchase that its source knows as (`purchase_source`, `purchase_external_id`).
+
+    Either `lines` says how many pieces of which line, or `amount_fen` the price of what comes back; with both, the
+    reporter's price counts. `method` None is that of the terms.
+    """
+
+    source: str
+    external_id: str
+    purchase_source: str
+    purchase_external_id: str
+    occurred_at: datetime
+    amount_fen: int | None = None
+    lines: Mapping[int, int] = field(default_factory=dict)
+    method: Method | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +71,7 @@ class Sold:
     growth: int
     multiplier_percent: int = 100
     points_spent: int = 0
+    stored_fen: int = 0
 
     @property
     def money_fen(self) -> int:
@@ -55,7 +81,8 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a return comes to: `amount_fen` is the price of it, `money_fen` and `points_returned` what is given back,
+    """What a return comes to: `amount_fen` is the price of it, `money_fen` and `points_returned` what is given back
+    (`stored_fen` of the money to stored value),
     `points_taken` and `growth_taken` what is to be taken back of what was earned."""
 
     method: Method
@@ -64,17 +91,20 @@ class Quote:
     points_returned: int
     points_taken: int
     growth_taken: int
+    stored_fen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """What earlier returns of the purchase came to, together; `lines` counts pieces by line number."""
+    """What earlier returns of the purchase came to, together, `stored_fen` of the money to stored value;
+    `lines` counts pieces by line number."""
 
     amount_fen: int = 0
     money_fen: int = 0
     points_returned: int = 0
     points_taken: int = 0
     growth_taken: int = 0
+    stored_fen: int = 0
     lines: Mapping[int, int] | None = None
 
     def returned(self, line: int) -> int:
@@ -126,16 +156,19 @@ def quote(
     growth that what is kept would have earned by the recorded rules, where they were asked."""
     after = earlier.amount_fen + amount_fen
     whole = purchase.amount_fen
+    money = _part(purchase.money_fen, after, whole)
     taken = _earned_back(purchase, after, earlier, method, terms)
     if kept is not None:
         taken = (purchase.points - kept[0], purchase.growth - kept[1])
     return Quote(
         method=method,
         amount_fen=amount_fen,
-        money_fen=_part(purchase.money_fen, after, whole) - earlier.money_fen,
+        money_fen=money - earlier.money_fen,
         points_returned=_part(purchase.points_spent, after, whole) - earlier.points_returned,
         points_taken=max(0, taken[0] - earlier.points_taken),
         growth_taken=max(0, taken[1] - earlier.growth_taken),
+        # A share of the money and not of the price: rounding never sends more to stored value than there is money.
+        stored_fen=_part(purchase.stored_fen, money, purchase.money_fen) - earlier.stored_fen,
     )
 
 

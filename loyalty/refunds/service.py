@@ -1,8 +1,7 @@
 """Recording refunds: points that paid come back first, then what was earned is taken back, and the terms' policy
 applies to what is left. What was earned is what was recorded, never what today's rules would give."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -38,12 +37,17 @@ from loyalty.purchases.queries import COLUMNS as PURCHASE_COLUMNS
 from loyalty.purchases.queries import PurchaseView
 from loyalty.purchases.queries import view_of as purchase_view
 from loyalty.purchases.service import CLOCK_SKEW_MAX, EXTERNAL_ID_LENGTH_MAX, SOURCE_LENGTH_MAX
-from loyalty.purchases.tendering import tender_key
+from loyalty.purchases.tendering import stored_key, tender_key
 from loyalty.refunds import rules
 from loyalty.refunds.queries import COLUMNS, RefundView, refunds_of, together, view_of
 from loyalty.refunds.rules import Earlier, Method, Quote, Sold
+from loyalty.refunds.rules import NewRefund as NewRefund
 from loyalty.refunds.rules import RefundInvalid as RefundInvalid
+from loyalty.refunds.rules import RefundTooLarge as RefundTooLarge
 from loyalty.spine import service as spine
+from loyalty.stored_value import queries as stored_read
+from loyalty.stored_value import returning as stored_returning
+from loyalty.stored_value.returning import Return
 from loyalty.tiers import queries as tiers_read
 from loyalty.tiers import refunding
 from loyalty.tiers import service as tiers
@@ -56,8 +60,8 @@ WHERE id = $1 AND refunded_fen = $3 AND refunded_fen + $2 <= amount_fen
 """
 _INSERT: Final = f"""
 INSERT INTO refund (purchase_id, member_id, source, external_id, amount_fen, money_fen, points_returned, method, lines,
-                    points_taken, points_forgiven, points_owed, growth_taken, occurred_at, recorded_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15)
+                    points_taken, points_forgiven, points_owed, growth_taken, occurred_at, recorded_at, stored_fen)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (source, external_id) DO NOTHING RETURNING {COLUMNS}
 """
 
@@ -74,34 +78,10 @@ class RefundKeyReused(Conflict):
     code = "refunds.key_reused"
 
 
-class RefundTooLarge(Conflict):
-    """More would go back than was paid; `left_fen` is what can still be refunded."""
-
-    code = "refunds.too_large"
-
-
 class RefundTooLate(Conflict):
     """The purchase is older than `days` days."""
 
     code = "refunds.too_late"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRefund:
-    """Goods come back of a purchase that its source knows as (`purchase_source`, `purchase_external_id`).
-
-    Either `lines` says how many pieces of which line, or `amount_fen` the price of what comes back; with both, the
-    reporter's price counts. `method` None is that of the terms.
-    """
-
-    source: str
-    external_id: str
-    purchase_source: str
-    purchase_external_id: str
-    occurred_at: datetime
-    amount_fen: int | None = None
-    lines: Mapping[int, int] = field(default_factory=dict)
-    method: Method | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +91,20 @@ class _Case:
     terms: Terms
     judged_by: Terms
     recorded: Recorded | None
+    stored_fen: int
 
     @property
     def sold(self) -> Sold:
         view = self.purchase
-        return Sold(view.amount_fen, view.receipt, view.points, view.growth, view.multiplier_percent, view.points_spent)
+        return Sold(
+            view.amount_fen,
+            view.receipt,
+            view.points,
+            view.growth,
+            view.multiplier_percent,
+            view.points_spent,
+            self.stored_fen,
+        )
 
     def quote(self, new: NewRefund, method: Method) -> Quote:
         priced = new.amount_fen
@@ -229,7 +218,9 @@ async def _case(new: NewRefund, principal: Principal, now: datetime, *, lock: st
         raise RefundTooLate(days=terms.refunds.days)
     judged_by = await program.of_version(purchase.terms_version, now=now)
     recorded = await returning.recorded(earning.fact_key(purchase.id), now=now)
-    return _Case(purchase, together(await refunds_of(purchase.id)), terms, judged_by, recorded)
+    stored = await stored_read.used_for(stored_key(purchase.id))
+    earlier = together(await refunds_of(purchase.id))
+    return _Case(purchase, earlier, terms, judged_by, recorded, stored[0] if stored else 0)
 
 
 def _repeat(known: RefundView, new: NewRefund, purchase: PurchaseView) -> RefundView:
@@ -248,6 +239,8 @@ class _Taken:
 
 async def _write(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> RefundView:
     points, growth = await _move(new, case, quoted, now)
+    if quoted.stored_fen:
+        await stored_returning.give_back(_stored(new, case.purchase, quoted), now=now)
     row = await db.fetch_one(
         _INSERT,
         case.purchase.id,
@@ -265,6 +258,7 @@ async def _write(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> R
         growth.taken,
         new.occurred_at,
         now,
+        quoted.stored_fen,
     )
     if row is None:
         # The same number was used for a refund of another purchase at this very moment.
@@ -293,6 +287,16 @@ async def _move(new: NewRefund, case: _Case, quoted: Quote, now: datetime) -> tu
         if isinstance(operation, TakeBack)
     }
     return taken.get(Asset.POINTS, _Taken()), taken.get(Asset.GROWTH, _Taken())
+
+
+def _stored(new: NewRefund, purchase: PurchaseView, quoted: Quote) -> Return:
+    return Return(
+        member_id=purchase.member_id,
+        key=stored_key(purchase.id),
+        amount_fen=quoted.stored_fen,
+        return_key=_key(new, "stored"),
+        occurred_at=new.occurred_at,
+    )
 
 
 def _giving_back(new: NewRefund, purchase: PurchaseView, quoted: Quote) -> Reverse:

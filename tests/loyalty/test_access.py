@@ -43,6 +43,10 @@ EXPECTED: Final[dict[Action, str]] = {
     Action.COUPON_REDEEM: "oo-----",
     Action.COUPON_UNDO: "-o-----",
     Action.POINTS_GRANT: "oo-----",
+    Action.STORED_VALUE_READ: "oo-ee--",
+    Action.STORED_VALUE_TOP_UP: "oo-----",
+    Action.STORED_VALUE_PAY_OUT: "-o-e---",
+    Action.STORED_VALUE_FREEZE: "-o-e---",
     Action.TIER_READ: "-o-ee--",
     Action.TIER_OVERRIDE: "-o-e---",
     Action.APPROVAL_READ: "-o-ee--",
@@ -120,7 +124,14 @@ def test_a_member_acts_for_nobody_else(action: Action) -> None:
 @pytest.mark.parametrize("action", Action)
 def test_a_partner_speaks_for_its_store(action: Action) -> None:
     till, shop = PartnerPrincipal(3, store_id=OWN_STORE), PartnerPrincipal(4)
-    if action in {Action.MEMBER_FIND, Action.PURCHASE_RECORD, Action.PURCHASE_REFUND, Action.EVENT_REPORT}:
+    if action in {
+        Action.MEMBER_FIND,
+        Action.PURCHASE_RECORD,
+        Action.PURCHASE_REFUND,
+        Action.EVENT_REPORT,
+        Action.STORED_VALUE_READ,
+        Action.STORED_VALUE_TOP_UP,
+    }:
         assert authorize(till, action, Resource(store_id=OWN_STORE)).mask
         assert authorize(shop, action, Resource(store_id=OTHER_STORE)).mask
         with pytest.raises(OtherStore):

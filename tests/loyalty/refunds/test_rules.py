@@ -29,6 +29,7 @@ def after(earlier: Earlier, quote: Quote, lines: dict[int, int] | None = None) -
         earlier.points_returned + quote.points_returned,
         earlier.points_taken + quote.points_taken,
         earlier.growth_taken + quote.growth_taken,
+        earlier.stored_fen + quote.stored_fen,
         counted,
     )
 
