@@ -6,6 +6,7 @@ from typing import Final
 from scheduler import journeys, outbox, relay, unions
 from scheduler.duty import Duty
 from scheduler.sweeps import (
+    audit_seal,
     birthdays,
     coupon_expiry,
     forgetting,
@@ -43,5 +44,6 @@ DUTIES: Final = (
     Duty("phone_claims", 1 * MINUTE, settling.claimed_phones),
     Duty("late_merges", 1 * MINUTE, settling.late_merges),
     Duty("minors", 1 * HOUR, settling.grown_up),
+    Duty("audit_seal", 1 * SECOND, audit_seal.run),
     Duty("forgetting", 10 * MINUTE, forgetting.run),
 )

@@ -26,6 +26,8 @@ app.add_typer(demo, name="demo")
 app.add_typer(channels, name="channels")
 draws = typer.Typer(no_args_is_help=True, help="抽奖 · draws")
 app.add_typer(draws, name="draws")
+audit = typer.Typer(no_args_is_help=True, help="审计链 · the chain over the audit trail")
+app.add_typer(audit, name="audit")
 
 CONFIGURATION: Final = 2
 
@@ -156,6 +158,27 @@ def draws_verify(
     from xiaohui.draws import verify
 
     raise typer.Exit(verify(files))
+
+
+@audit.command("verify")
+def audit_verify(
+    heads: Annotated[
+        list[str] | None, typer.Option("--head", help="库外留存的链头 position:hash · a head kept outside")
+    ] = None,
+) -> None:
+    """核对审计链，指出被改动的记录 · check the chain over the audit trail and name the entries that do not fit."""
+    from xiaohui.audit import heads_of, verify
+
+    kept = heads_of(heads or [])
+    _finish(verify(load(), kept))
+
+
+@audit.command("head")
+def audit_head() -> None:
+    """打印链头与每日链头，请留存到库外 · print the heads of the chain, to keep outside of the database."""
+    from xiaohui.audit import show_heads
+
+    _finish(show_heads(load()))
 
 
 def _whole_numbers(text: str) -> list[int]:

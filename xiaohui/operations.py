@@ -17,7 +17,7 @@ OK, BROKEN = 0, 1
 
 
 @asynccontextmanager
-async def _database(settings: Settings, *, migrated: bool = False) -> AsyncIterator[Settings]:
+async def database(settings: Settings, *, migrated: bool = False) -> AsyncIterator[Settings]:
     """The connected database, at head (brought there with `migrated`) and opened by our secret.
 
     Raises:
@@ -67,7 +67,7 @@ def check_configuration(settings: Settings) -> int:
 async def check_invariants(settings: Settings) -> int:
     """Check every invariant on live data; which row breaks which one."""
     status = OK
-    async with _database(settings):
+    async with database(settings):
         async for finding in invariants.check_all():
             if not finding.broken:
                 typer.secho(f"  ✓ {finding.invariant.name}：{finding.invariant.meaning}", fg="green")
@@ -86,7 +86,7 @@ async def seed_demo(settings: Settings, *, members: int, seed: int) -> int:
     def say(line: str) -> None:
         typer.secho(f"  · {line}", fg="cyan")
 
-    async with _database(settings, migrated=True) as ready:
+    async with database(settings, migrated=True) as ready:
         corp_id = development_secrets(ready.home).keys["corp_id"]
         added = await write(members=members, corp_id=corp_id, seed=seed, now=clock.now(), progress=say)
     typer.secho(f"新增 {added} 位演示会员 · {added} demo members added", fg="green")

@@ -21,3 +21,35 @@ class AuditEntry(Model):
     class Meta:
         table = "audit_entry"
         indexes = (("member_id", "id"), ("actor_kind", "actor_id", "id"))
+
+
+class AuditPending(Model):
+    """An entry that the chain has not reached yet; `id` is the entry's own."""
+
+    id = fields.BigIntField(primary_key=True, generated=False)
+
+    class Meta:
+        table = "audit_pending"
+
+
+class AuditLink(Model):
+    """One link of the chain, append-only: which entry stands at this position, and the hash over it and all before."""
+
+    position = fields.BigIntField(primary_key=True, generated=False)
+    entry_id = fields.BigIntField(unique=True)
+    hash = fields.CharField(max_length=64)
+    sealed_at = fields.DatetimeField()
+
+    class Meta:
+        table = "audit_link"
+
+
+class AuditDay(Model):
+    """The head of the chain when a business day was over, append-only: what is kept outside of the database."""
+
+    day = fields.DateField(primary_key=True)
+    position = fields.BigIntField()
+    hash = fields.CharField(max_length=64)
+
+    class Meta:
+        table = "audit_day"

@@ -23,13 +23,18 @@ REASON_LENGTH_MAX: Final = 200
 
 Outcome = Literal["done", "asked", "refused"]
 
+# What the chain has to reach is noted beside, and nobody waits for anybody (`loyalty.audit.chain`).
 _RECORD = """
+WITH written AS (
 INSERT INTO audit_entry (at, actor_kind, actor_id, action, member_id, store_id, outcome, reason, details)
 SELECT $1, actor_kind, actor_id, action, member_id, store_id, outcome, reason, details::jsonb
 FROM unnest($2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[])
      WITH ORDINALITY
      AS given(actor_kind, actor_id, action, member_id, store_id, outcome, reason, details, place)
 ORDER BY place
+RETURNING id
+)
+INSERT INTO audit_pending (id) SELECT id FROM written
 """
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loyalty import db
+from loyalty.audit import chain
 from loyalty.fsck.invariant import Invariant
 from loyalty.fsck.ledger import LEDGER
 
@@ -150,6 +151,11 @@ INVARIANTS: Final = (
         SELECT format('pending event %s', p.event_id) FROM event_pending p LEFT JOIN event e ON e.id = p.event_id
         WHERE e.id IS NULL
         """,
+    ),
+    Invariant(
+        "audit_chain_holds",
+        "no entry of the audit trail was changed, removed, added or moved after it was sealed",
+        chain.EVERYTHING_BROKEN,
     ),
 )
 

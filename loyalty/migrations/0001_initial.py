@@ -41,6 +41,16 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='AuditDay',
+            fields=[
+                ('day', fields.DateField(primary_key=True, unique=True, db_index=True)),
+                ('position', fields.BigIntField()),
+                ('hash', fields.CharField(max_length=64)),
+            ],
+            options={'table': 'audit_day', 'app': 'loyalty', 'pk_attr': 'day', 'table_description': 'The head of the chain when a business day was over, append-only: what is kept outside of the database.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='AuditEntry',
             fields=[
                 ('id', fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -55,6 +65,25 @@ class Migration(migrations.Migration):
                 ('details', fields.JSONField(encoder=JSON_DUMPS, decoder=loads)),
             ],
             options={'table': 'audit_entry', 'app': 'loyalty', 'indexes': [Index(fields=['member_id', 'id']), Index(fields=['actor_kind', 'actor_id', 'id'])], 'pk_attr': 'id', 'table_description': 'Who did or tried what to whom, append-only.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='AuditLink',
+            fields=[
+                ('position', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
+                ('entry_id', fields.BigIntField(unique=True)),
+                ('hash', fields.CharField(max_length=64)),
+                ('sealed_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'audit_link', 'app': 'loyalty', 'pk_attr': 'position', 'table_description': 'One link of the chain, append-only: which entry stands at this position, and the hash over it and all before.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='AuditPending',
+            fields=[
+                ('id', fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
+            ],
+            options={'table': 'audit_pending', 'app': 'loyalty', 'pk_attr': 'id', 'table_description': "An entry that the chain has not reached yet; `id` is the entry's own."},
             bases=['Model'],
         ),
         ops.CreateModel(

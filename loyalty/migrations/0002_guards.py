@@ -7,7 +7,17 @@ remove the verb's own care to see that the guard does its work.
 from tortoise import migrations
 from tortoise.migrations import operations as ops
 
-APPEND_ONLY = ("ledger_entry", "ledger_posting", "event", "earning_fact", "audit_entry", "consent", "draw_record")
+APPEND_ONLY = (
+    "ledger_entry",
+    "ledger_posting",
+    "event",
+    "earning_fact",
+    "audit_entry",
+    "audit_link",
+    "audit_day",
+    "consent",
+    "draw_record",
+)
 
 CHECKS = (
     ("ledger_balance", "balance_not_negative", "available >= 0 AND pending >= 0 AND held >= 0 AND arrears >= 0"),

@@ -6,6 +6,7 @@ from miniapp_api.endpoint import AnyEndpoint
 from miniapp_api.endpoints import (
     accounting,
     approvals,
+    audit_console,
     check_ins,
     checkouts,
     consents,
@@ -52,6 +53,7 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *tier_overrides.ENDPOINTS,
     *ladders.ENDPOINTS,
     *accounting.ENDPOINTS,
+    *audit_console.ENDPOINTS,
     *partner.ENDPOINTS,
     *partner_events.ENDPOINTS,
     *sales.ENDPOINTS,
