@@ -63,6 +63,26 @@ class TelegramAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class WechatPayAccount:
+    """A merchant account of WeChat Pay v3 (商户号) that pays for the app `app_id`.
+
+    `merchant_key` is the merchant's private key and `merchant_serial` the serial of its certificate; `platform_key` is
+    the platform's certificate, or its public key with `platform_key_id`; all keys in PEM. `api_v3_key` has 32 bytes.
+    """
+
+    account: str
+    app_id: str
+    mch_id: str
+    merchant_serial: str
+    merchant_key: str
+    api_v3_key: str
+    platform_key: str
+    platform_key_id: str = ""
+    api_base: str = "https://api.mch.weixin.qq.com"
+    callback_window_s: int = CALLBACK_WINDOW_S_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
 class SmsAccount:
     """The SMS provider (a JSON endpoint; see `bot/sms/README.md`)."""
 
@@ -79,4 +99,5 @@ class ChannelAccounts:
     wechat_mini: tuple[WechatAccount, ...] = ()
     wecom: tuple[WecomAccount, ...] = ()
     telegram: tuple[TelegramAccount, ...] = ()
+    wechat_pay: tuple[WechatPayAccount, ...] = ()
     sms: SmsAccount | None = None

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
@@ -31,6 +31,7 @@ class HttpAnswer:
     status: int
     body: bytes
     json: Mapping[str, Json] | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class SendFailed(Exception):
@@ -108,7 +109,7 @@ class PlatformHttp:
                     body += more
                 if len(body) > _MAX_ANSWER_BYTES:
                     raise SendFailed("answer too long", unknown=True)
-                return HttpAnswer(response.status, body, _json_object(body))
+                return HttpAnswer(response.status, body, _json_object(body), response.headers)
         except _NEVER_SENT as error:
             # The exception's own text may quote the address with its token, so only its kind is told.
             raise SendFailed(f"{type(error).__name__} at {_redacted(url)}", unknown=False) from None

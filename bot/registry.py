@@ -4,7 +4,7 @@ Platform libraries are heavy to import, so each row loads its own only when an a
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bot.accounts import ChannelAccounts
 from bot.channel import Channel
@@ -12,6 +12,9 @@ from bot.http import PlatformHttp
 from bot.tokens import LeasedTokens, TokenFactory
 from handlers.messages import ChannelName
 from loyalty.errors import ensure
+
+if TYPE_CHECKING:
+    from bot.wechat_pay.client import WechatPay
 
 Build = Callable[[ChannelAccounts, PlatformHttp, TokenFactory], Iterable[Channel]]
 
@@ -46,6 +49,23 @@ CHANNELS: Final[Mapping[ChannelName, Build]] = {
     "wecom": _wecom,
     "telegram": _telegram,
 }
+
+
+def build_pay(accounts: ChannelAccounts, http: PlatformHttp, public_url: str) -> "dict[str, WechatPay]":
+    """One client per configured merchant account, by account name.
+
+    Raises:
+        ValueError: an account's keys cannot be used.
+    """
+    if not accounts.wechat_pay:
+        return {}
+    from bot.wechat_pay.client import WechatPay
+
+    base = public_url.rstrip("/")
+    return {
+        account.account: WechatPay(account, http, notify_url=f"{base}/hooks/wechat_pay/{account.account}")
+        for account in accounts.wechat_pay
+    }
 
 
 def build_channels(

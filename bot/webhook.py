@@ -69,7 +69,7 @@ class Webhook:
             _received("none", "unknown_account").inc()
             return web.Response(status=404, text="no such account\n")
         try:
-            opened = channel.open(await _raw(request))
+            opened = channel.open(await raw_request(request))
         except Forged as forged:
             return _refused(channel, "forged", 403, str(forged))
         except Malformed as malformed:
@@ -138,7 +138,12 @@ def _late_message(channel: Channel, message: Inbound, reply: Reply) -> Outgoing:
     )
 
 
-async def _raw(request: web.Request) -> RawRequest:
+async def raw_request(request: web.Request) -> RawRequest:
+    """A callback as it came, its body read up to the limit.
+
+    Raises:
+        Malformed: the body is longer.
+    """
     body = await request.content.read(BODY_BYTES_MAX + 1)
     while len(body) <= BODY_BYTES_MAX and not request.content.at_eof():
         body += await request.content.read(BODY_BYTES_MAX + 1 - len(body))

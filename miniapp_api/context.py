@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from bot.accounts import ChannelAccounts
 from bot.channel import Channel
+from bot.wechat_pay.client import WechatPay
 from loyalty.config import Settings
 
 
@@ -34,6 +35,7 @@ class ApiContext:
     settings: Settings
     channels: Mapping[Any, Channel] = field(default_factory=dict)
     accounts: ChannelAccounts = field(default_factory=ChannelAccounts)
+    pay: Mapping[str, WechatPay] = field(default_factory=dict)
     sms: SmsSender | None = None
     redis: Redis | None = None
     lifecycle: Lifecycle = field(default_factory=Lifecycle)

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     WIN = "api.win"
     OVERRIDE = "api.override"
     LADDER_MOVE = "api.ladder_move"
+    TOP_UP = "api.top_up"
 
 
 def public_id(kind: Kind, number: int) -> str:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Final
 
-from scheduler import journeys, outbox, relay, unions
+from scheduler import journeys, outbox, payments, relay, unions
 from scheduler.duty import Duty
 from scheduler.sweeps import (
     audit_seal,
@@ -28,6 +28,7 @@ DUTIES: Final = (
     Duty("outbox", 1 * SECOND, outbox.send_due),
     Duty("outbox_bulk", 1 * SECOND, outbox.send_bulk),
     Duty("journeys", 2 * SECOND, journeys.advance),
+    Duty("payments", 5 * SECOND, payments.ask),
     Duty("unions", 10 * SECOND, unions.ask),
     Duty("outbox_leases", 10 * SECOND, outbox.settle_lost_leases),
     Duty("outbox_measures", 10 * SECOND, outbox.measure),

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot.channel import Channel
 from bot.outbound import Outbound
+from bot.wechat_pay.client import WechatPay
 from handlers.messages import ChannelName
 
 
@@ -17,6 +18,7 @@ class Hands:
     outbound: Outbound
     channels: Mapping[tuple[ChannelName, str], Channel] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    pay: Mapping[str, WechatPay] = field(default_factory=dict)
 
 
 Run = Callable[[Hands], Awaitable[bool]]

@@ -24,6 +24,7 @@ from bot.channel import Channel
 from bot.http import PlatformHttp
 from bot.outbound import Outbound
 from bot.sms.provider import HttpSms
+from bot.wechat_pay.client import WechatPay
 from handlers.messages import ChannelName
 from loyalty import bell, clock, failpoints
 from loyalty.config import Settings
@@ -71,11 +72,12 @@ class Worker:
         *,
         sms: SmsAccount | None,
         http: PlatformHttp,
+        pay: Mapping[str, WechatPay] | None = None,
         duties: Sequence[Duty] = DUTIES,
     ) -> None:
         failpoints.arm(failpoints.parse(settings.failpoints))
         self._redis_url = settings.redis_url
-        self._hands = Hands(Outbound(channels, sms=HttpSms(sms, http) if sms else None), channels)
+        self._hands = Hands(Outbound(channels, sms=HttpSms(sms, http) if sms else None), channels, pay=pay or {})
         self._duties = duties
         self._bells = {duty.name: asyncio.Event() for duty in duties}
         self._stopping = asyncio.Event()

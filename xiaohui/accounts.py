@@ -14,19 +14,22 @@ from bot.accounts import (
     SmsAccount,
     TelegramAccount,
     WechatAccount,
+    WechatPayAccount,
     WecomAccount,
 )
 from bot.send_policies import POLICIES, SHARED_FACTS
+from bot.wechat_pay import codec as wechat_pay
 from loyalty.config import WORDS_FOR, ConfigError, Settings
 
-Account = WechatAccount | WecomAccount | TelegramAccount
-Kind = TypeVar("Kind", bound=WechatAccount | WecomAccount | TelegramAccount | SmsAccount)
+Account = WechatAccount | WecomAccount | TelegramAccount | WechatPayAccount
+Kind = TypeVar("Kind", bound=WechatAccount | WecomAccount | TelegramAccount | WechatPayAccount | SmsAccount)
 
 SECTIONS: Final[Mapping[str, type[Account]]] = {
     "wechat_oa": WechatAccount,
     "wechat_mini": WechatAccount,
     "wecom": WecomAccount,
     "telegram": TelegramAccount,
+    "wechat_pay": WechatPayAccount,
 }
 ACCOUNT_NAME: Final = re.compile(r"^[A-Za-z0-9_-]{1,40}$")
 WEBHOOK_SECRET: Final = re.compile(r"^[A-Za-z0-9_-]{1,256}$")
@@ -35,9 +38,11 @@ SECRETS: Final[Mapping[type[Account], tuple[str, ...]]] = {
     WechatAccount: ("app_id", "app_secret", "token"),
     WecomAccount: ("corp_id", "app_secret", "token"),
     TelegramAccount: ("bot_token", "webhook_secret"),
+    WechatPayAccount: ("app_id", "mch_id", "merchant_serial", "merchant_key", "api_v3_key", "platform_key"),
 }
 WHY_NEEDED: Final = {"webhook_secret": "; without it anybody could speak as Telegram"}
 AES_KEY_CHARACTERS: Final = 43
+AES_BYTES: Final = (16, 24, 32)  # AES takes all three, the platform gives the last
 TEMPLATE_TABLES: Final = frozenset({"templates", "subscriptions"})
 
 
@@ -150,7 +155,10 @@ def _check(where: str, account: Account, settings: Settings) -> None:
         if not WEBHOOK_SECRET.match(account.webhook_secret):
             raise ConfigError(f"{where}.webhook_secret: 1 to 256 letters, digits, _ or -; Telegram takes nothing else")
         return
-    _check_aes_key(f"{where}.encoding_aes_key", account.encoding_aes_key)
+    if isinstance(account, WechatPayAccount):
+        _check_pay_keys(where, account, settings)
+    else:
+        _check_aes_key(f"{where}.encoding_aes_key", account.encoding_aes_key)
     if account.callback_window_s < 0:
         raise ConfigError(f"{where}.callback_window_s: 0 (off) or a number of seconds")
     if settings.is_production:
@@ -174,7 +182,22 @@ def _check_aes_key(where: str, key: str) -> None:
         raise ConfigError(f"{where}: 43 letters and digits, as the platform's console shows it")
 
 
-def _check_production(where: str, account: WechatAccount | WecomAccount) -> None:
+def _check_pay_keys(where: str, account: WechatPayAccount, settings: Settings) -> None:
+    if len(account.api_v3_key.encode()) not in (AES_BYTES[-1:] if settings.is_production else AES_BYTES):
+        raise ConfigError(f"{where}.api_v3_key: 32 letters and digits, as set in the merchant's console")
+    try:
+        wechat_pay.merchant_key(account.merchant_key)
+    except (ValueError, TypeError):
+        raise ConfigError(f"{where}.merchant_key: the merchant's RSA private key in PEM") from None
+    try:
+        wechat_pay.platform_key(account.platform_key, account.platform_key_id)
+    except ValueError:
+        raise ConfigError(
+            f"{where}.platform_key: the platform's certificate in PEM, or its public key with platform_key_id"
+        ) from None
+
+
+def _check_production(where: str, account: WechatAccount | WecomAccount | WechatPayAccount) -> None:
     if account.callback_window_s == 0:
         raise ConfigError(f"{where}.callback_window_s: 0 switches replay protection off, which production refuses")
     if isinstance(account, WechatAccount) and account.plain_mode:

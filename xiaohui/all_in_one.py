@@ -193,7 +193,7 @@ async def _serve(ready: _Ready, started: float) -> None:
 async def _work(around: Surroundings, played: ChannelAccounts, ready: _Ready, started: float) -> None:
     from scheduler.worker import Worker
 
-    worker = Worker(around.settings, around.channels, sms=around.accounts.sms, http=around.http)
+    worker = Worker(around.settings, around.channels, sms=around.accounts.sms, http=around.http, pay=around.pay)
     sandbox = sandboxed.sandbox(played, around.settings.public_url, around.settings.home / "sandbox")
     runner = web.AppRunner(create_app(around, sandbox=sandbox), access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()

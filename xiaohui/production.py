@@ -131,7 +131,7 @@ async def serve_worker(settings: Settings) -> int:
 async def _worker(settings: Settings) -> int:
     stop = _Stop()
     around = await _ready(settings)
-    worker = Worker(settings, around.channels, sms=around.accounts.sms, http=around.http)
+    worker = Worker(settings, around.channels, sms=around.accounts.sms, http=around.http, pay=around.pay)
     working = asyncio.create_task(worker.run())
     stopped = asyncio.create_task(stop.asked())
     log.info("working")

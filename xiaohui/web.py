@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -13,9 +13,11 @@ from redis.asyncio import Redis
 from bot.accounts import ChannelAccounts
 from bot.channel import Channel
 from bot.http import PlatformHttp
-from bot.registry import build_channels
+from bot.registry import build_channels, build_pay
 from bot.sms.provider import HttpSms
 from bot.webhook import Webhook
+from bot.wechat_pay.client import WechatPay
+from bot.wechat_pay.hook import PayHook
 from handlers.messages import ChannelName
 from handlers.router import Router
 from loyalty import clock, db, vault
@@ -37,6 +39,7 @@ class Surroundings:
     channels: dict[tuple[ChannelName, str], Channel]
     redis: Redis
     lifecycle: Lifecycle
+    pay: dict[str, WechatPay] = field(default_factory=dict)
 
 
 async def surroundings(settings: Settings, accounts: ChannelAccounts) -> Surroundings:
@@ -55,6 +58,7 @@ async def surroundings(settings: Settings, accounts: ChannelAccounts) -> Surroun
         accounts=accounts,
         http=http,
         channels=build_channels(accounts, http),
+        pay=build_pay(accounts, http, settings.public_url),
         redis=Redis.from_url(settings.redis_url, socket_timeout=2, socket_connect_timeout=2),
         lifecycle=Lifecycle(),
     )
@@ -74,6 +78,7 @@ def create_app(around: Surroundings, *, sandbox: web.Application | None = None) 
     app.on_response_prepare.append(_hang_up_while_draining(around.lifecycle))
     mount_api(app, _api_context(around))
     webhook = Webhook(around.channels, Router())
+    app.add_routes(PayHook(around.pay).routes())
     app.add_routes(webhook.routes())
     if sandbox is not None:
         sandbox.middlewares.append(_follow_sandbox_clock(sandbox))
@@ -96,6 +101,7 @@ def _api_context(around: Surroundings) -> ApiContext:
         settings=around.settings,
         channels=around.channels,
         accounts=around.accounts,
+        pay=around.pay,
         sms=sms,
         redis=around.redis,
         lifecycle=around.lifecycle,

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -43,19 +43,9 @@ _STATES: Final[Mapping[str, State]] = {
 }
 
 
-class PlatformKey(Protocol):
-    """A public key of the platform; `serial` is what messages signed by it name."""
-
-    serial: str
-
-    def verify(self, message: bytes, signature: bytes) -> bool:
-        """Whether the platform signed exactly this."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class RsaPlatformKey:
-    """A platform certificate (its serial in hex), or a public key with its `PUB_KEY_ID_…`."""
+class PlatformKey:
+    """A public key of the platform: of a certificate (`serial` in hex), or by itself with its `PUB_KEY_ID_…`."""
 
     serial: str
     key: rsa.RSAPublicKey
@@ -78,7 +68,7 @@ class Notification:
     resource: Mapping[str, Json]
 
 
-def platform_key(pem: str, serial: str = "") -> RsaPlatformKey:
+def platform_key(pem: str, serial: str = "") -> PlatformKey:
     """The platform's key from a certificate, which knows its own serial, or from a public key and its id.
 
     Raises:
@@ -94,7 +84,7 @@ def platform_key(pem: str, serial: str = "") -> RsaPlatformKey:
         raise ValueError("the platform signs with RSA")  # noqa: TRY004 - the text is wrong, not its type
     if not serial:
         raise ValueError("a public key has an id, PUB_KEY_ID_…")
-    return RsaPlatformKey(serial, key)
+    return PlatformKey(serial, key)
 
 
 def merchant_key(pem: str) -> rsa.RSAPrivateKey:
@@ -115,14 +105,19 @@ def signed(key: rsa.RSAPrivateKey, *parts: str) -> str:
     return base64.b64encode(key.sign(message, padding.PKCS1v15(), hashes.SHA256())).decode()
 
 
+def nonce() -> str:
+    """A random string for one request."""
+    return secrets.token_hex(16)
+
+
 def authorization(
     key: rsa.RSAPrivateKey, *, mch_id: str, serial: str, method: str, path: str, body: str, at: datetime
 ) -> str:
     """The `Authorization` header of a request; `path` is with its query."""
-    timestamp, nonce = str(int(at.timestamp())), secrets.token_hex(16)
-    signature = signed(key, method, path, timestamp, nonce, body)
+    timestamp, once = str(int(at.timestamp())), nonce()
+    signature = signed(key, method, path, timestamp, once, body)
     return (
-        f'{SCHEME} mchid="{mch_id}",nonce_str="{nonce}",signature="{signature}",timestamp="{timestamp}",'
+        f'{SCHEME} mchid="{mch_id}",nonce_str="{once}",signature="{signature}",timestamp="{timestamp}",'
         f'serial_no="{serial}"'
     )
 
@@ -135,10 +130,10 @@ def verify(
     Raises:
         Forged: a header is missing, the key is not known, the window has passed, or the signature differs.
     """
-    timestamp, nonce, signature, serial = (
+    timestamp, once, signature, serial = (
         headers.get(f"Wechatpay-{name}", "") for name in ("Timestamp", "Nonce", "Signature", "Serial")
     )
-    if not (timestamp and signature and serial) or not _NONCE.fullmatch(nonce):
+    if not (timestamp and signature and serial) or not _NONCE.fullmatch(once):
         raise Forged("a signature header is missing")
     if signature.startswith(PROBE):
         raise Forged("a probe of the platform")
@@ -146,7 +141,7 @@ def verify(
     key = next((known for name, known in keys.items() if same_text(name, serial)), None)
     if key is None:
         raise Forged("signed by a key that is not configured")
-    if not key.verify(f"{timestamp}\n{nonce}\n".encode() + body + b"\n", _decoded(signature, Forged)):
+    if not key.verify(f"{timestamp}\n{once}\n".encode() + body + b"\n", _decoded(signature, Forged)):
         raise Forged("signature differs")
 
 
@@ -177,15 +172,15 @@ def unsealed(resource: Mapping[str, Json], api_v3_key: bytes) -> bytes:
     """
     if resource.get("algorithm") != ALGORITHM:
         raise Malformed("the resource is sealed in an unknown way")
-    nonce = _text(resource, "nonce").encode()
-    if len(nonce) != _NONCE_BYTES:
+    once = _text(resource, "nonce").encode()
+    if len(once) != _NONCE_BYTES:
         raise Malformed("the nonce has another length")
     ciphertext = _decoded(_text(resource, "ciphertext"), Malformed)
     associated = resource.get("associated_data") or ""
     if not isinstance(associated, str):
         raise Malformed("the associated data is text")
     try:
-        return AESGCM(api_v3_key).decrypt(nonce, ciphertext, associated.encode())
+        return AESGCM(api_v3_key).decrypt(once, ciphertext, associated.encode())
     except InvalidTag:
         raise Forged("sealed with another key") from None
 

@@ -106,7 +106,7 @@ HOLDINGS: Final = (
         "payments",
         ("number", "platform", "purpose", "amount_fen", "status", "created_at", "paid_at"),
     ),
-    Holding("stored_account", Erasure.DELETE, "whether stored value is frozen", "stored_value", ("frozen_at",)),
+    Holding("stored_account", Erasure.DELETE, "whether stored value is frozen, and the PIN for larger payments"),
     Holding(
         "stored_slice",
         Erasure.KEEP,

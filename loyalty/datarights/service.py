@@ -14,17 +14,19 @@ import orjson
 
 from loyalty import db, vault
 from loyalty.datarights.rules import HOLDINGS, IDENTITY_TABLES, Erasure
+from loyalty.errors import Conflict
 from loyalty.events import MemberClosed
 from loyalty.ledger.moving import forfeit
 from loyalty.members.service import MemberGone
 from loyalty.outbox import service as outbox
 from loyalty.reveals import service as reveals
 from loyalty.spine import service as spine
+from loyalty.stored_value import queries as stored_value
 
 # The law says "in time" (及时); this is our own promise.
 ANSWER_WITHIN: Final = timedelta(days=15)
 
-_JSON_COLUMNS: Final = frozenset({"reason", "lines", "data"})
+_JSON_COLUMNS: Final = frozenset({"reason", "lines", "data", "calculation"})
 
 _ACCOUNTS: Final = """
 WITH RECURSIVE whole AS (
@@ -71,17 +73,28 @@ async def export(member_id: int, *, now: datetime) -> dict[str, Any]:
     return document
 
 
-async def close(member_id: int, *, now: datetime) -> Closed:
-    """Close and erase the account (注销), and those that were merged into it; what it still owned is void.
+class StoredValueLeft(Conflict):
+    """`left_fen` of money that was paid in is still stored: it is paid out before the account goes."""
+
+    code = "data.stored_value_left"
+
+
+async def close(member_id: int, *, now: datetime, again: bool = False) -> Closed:
+    """Close and erase the account (注销), and those that were merged into it; what it still owned is void, except money
+    that was paid in, which nobody forfeits. `again`: it was closed before, and a restore brought it back.
 
     Raises:
         MemberGone: unknown, or merged into another account.
+        StoredValueLeft
     """
     status = await db.fetch_value("SELECT status FROM member WHERE id = $1 FOR UPDATE", member_id)
     if status in {None, "merged"}:
         raise MemberGone
     if status == "closed":
         return Closed(member_id, already=True)
+    stored = (await stored_value.wallet(member_id, at=now)).principal_fen
+    if stored and not again:
+        raise StoredValueLeft(left_fen=stored)
     accounts = await _accounts(member_id)
     await outbox.withdraw(accounts, now=now)
     await _end_what_runs(accounts, now=now)
@@ -98,7 +111,7 @@ async def replay_erasures(member_ids: Sequence[int], *, now: datetime) -> int:
     rows = await db.fetch("SELECT id FROM member WHERE id = ANY($1) AND status <> 'closed'", list(member_ids))
     for row in rows:
         await db.execute("UPDATE member SET status = 'active' WHERE id = $1 AND status = 'merged'", row["id"])
-        await close(row["id"], now=now)
+        await close(row["id"], now=now, again=True)
     return len(rows)
 
 

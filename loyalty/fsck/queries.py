@@ -78,10 +78,11 @@ INVARIANTS: Final = (
             FROM ledger_lot WHERE asset IN ('principal', 'bonus') AND starts_with(grant_key, 'stored:')
             GROUP BY slice_id
         ) lots ON lots.slice_id = slice.id
-        WHERE slice.paid_fen - coalesce(used.principal, 0) - coalesce(payout.principal_taken_fen, 0)
-                  <> coalesce(lots.principal, 0)
-           OR slice.bonus_fen - coalesce(used.bonus, 0) - coalesce(payout.bonus_taken_fen, 0)
-                  <> coalesce(lots.bonus, 0)
+        JOIN member ON member.id = slice.member_id AND member.status <> 'closed'
+        WHERE (slice.paid_fen - coalesce(used.principal, 0) - coalesce(payout.principal_taken_fen, 0)
+                  <> coalesce(lots.principal, 0))
+           OR (slice.bonus_fen - coalesce(used.bonus, 0) - coalesce(payout.bonus_taken_fen, 0)
+                  <> coalesce(lots.bonus, 0))
         """,
     ),
     Invariant(

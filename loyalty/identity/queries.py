@@ -30,6 +30,17 @@ async def find(channel: str, app_id: str, external_id: str) -> Known | None:
     return None if row is None else Known(row["id"], row["member_id"])
 
 
+async def external_id_on(member_id: int, app_id: str) -> str | None:
+    """Who the member is on one app of the brand (an openid is another one on each); None when never met there."""
+    name: str | None = await db.fetch_value(
+        "SELECT external_id FROM channel_identity WHERE member_id = $1 AND app_id = $2"
+        " ORDER BY last_seen_at DESC LIMIT 1",
+        member_id,
+        app_id,
+    )
+    return name
+
+
 async def channel_of(identity_id: int) -> str | None:
     """The channel of an identity; None when it is gone."""
     channel: str | None = await db.fetch_value("SELECT channel FROM channel_identity WHERE id = $1", identity_id)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
+from loyalty import db
 from loyalty.payments import service as payments
 from loyalty.payments.rules import PaymentDiffers, Receipt
 from loyalty.payments.service import PaymentView
@@ -27,6 +28,12 @@ async def take(receipt: Receipt, *, now: datetime) -> PaymentView | PaymentDiffe
     if settled.is_new:
         await PURPOSES[settled.payment.purpose](settled.payment, now)
     return settled.payment
+
+
+async def take_alone(receipt: Receipt, *, now: datetime) -> PaymentView | PaymentDiffers:
+    """`take` in a unit of work of its own, for edges that are told of payments."""
+    async with db.unit_of_work():
+        return await take(receipt, now=now)
 
 
 async def _top_up(payment: PaymentView, now: datetime) -> None:

@@ -27,6 +27,8 @@ from miniapp_api.endpoints import (
     sales,
     sessions,
     staff,
+    stored_value,
+    stored_value_counter,
     subscriptions,
     tier_overrides,
     tiers,
@@ -59,4 +61,6 @@ ENDPOINTS: Final[tuple[AnyEndpoint, ...]] = (
     *sales.ENDPOINTS,
     *offline_codes.ENDPOINTS,
     *checkouts.ENDPOINTS,
+    *stored_value.ENDPOINTS,
+    *stored_value_counter.ENDPOINTS,
 )

@@ -9,6 +9,7 @@ from pydantic import Field
 from loyalty.access import Action
 from loyalty.attempts.service import TooManyMisses
 from loyalty.datarights import service as datarights
+from loyalty.datarights.service import StoredValueLeft
 from loyalty.errors import Conflict, Refusal
 from loyalty.identity import service as identity
 from loyalty.identity.service import WrongLinkCode
@@ -128,7 +129,7 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         result=None,
         rate=Rate.WRITE,
         repeat=Repeat.ONE_USE,
-        refusals=(CloseNotConfirmed, MemberGone),
+        refusals=(CloseNotConfirmed, MemberGone, StoredValueLeft),
         summary=Summary("注销账号（需确认，不可恢复）", "Close my account (needs confirmation, cannot be undone)"),
     ),
 )

@@ -24,6 +24,7 @@ from loyalty.refunds import service as refunds
 from loyalty.refunds.queries import RefundView
 from loyalty.refunds.rules import LineReturned, LineUnknown, Quote, RefundInvalid
 from loyalty.refunds.service import NewRefund, PurchaseUnknown, RefundKeyReused, RefundTooLarge, RefundTooLate
+from loyalty.stored_value.service import PermitNeeded, StoredValueFrozen, StoredValueShort
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoQuery, Rate, Repeat, Summary
 from miniapp_api.endpoints.counter import ExternalId, Fen
@@ -312,6 +313,9 @@ def quotes(found: list[Quote]) -> RefundQuotes:
 
 
 RECORDING = (
+    StoredValueFrozen,
+    StoredValueShort,
+    PermitNeeded,
     MemberGone,
     PurchaseInvalid,
     PurchaseKeyReused,
