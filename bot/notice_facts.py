@@ -14,6 +14,7 @@ from handlers.messages import Reply
 from loyalty import clock
 from loyalty.approvals import queries as approvals
 from loyalty.coupons import queries as coupons
+from loyalty.decisions import service as decisions
 from loyalty.ladders import queries as ladders
 from loyalty.ledger import queries as ledger
 from loyalty.ledger.operations import Asset
@@ -139,10 +140,10 @@ async def _approval(message: Claimed, moment: Moment) -> Facts | None:
         return None
     asker = await staff.card(approval.requested_by)
     decider = await staff.card(approval.decided_by) if approval.decided_by is not None else None
-    card = await members.card(approval.member_id, at=moment.now)
+    card = None if approval.member_id is None else await members.card(approval.member_id, at=moment.now)
     return {
-        "approval": approval,
-        "points": approval.amount,
+        "asked": approval,
+        "unit": decisions.KINDS[approval.kind].unit,
         "tier": await _tier_asked(approval.payload, moment),
         "ends_at": _instant(approval.payload.get("ends_at")),
         "reason": approval.payload.get("reason", ""),

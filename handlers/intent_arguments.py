@@ -12,6 +12,10 @@ _AMOUNT: Final = re.compile(
 )
 _POINTS: Final = re.compile(r"(?P<points>\d{1,7})\s*(?:分|积分|points)?\s*(?P<reason>\S.*)", re.DOTALL)
 _TIER: Final = re.compile(r"(?P<tier>\S{1,40})\s+(?P<days>\d{1,4})\s*(?:天|日|days?)?\s+(?P<reason>\S.*)", re.DOTALL)
+_RETURN: Final = re.compile(
+    r"(?P<order>[0-9A-Za-z#/_.-]{1,60})?\s*(?:[¥￥]\s*(?P<yuan>\d{1,8}(?:\.\d{1,2})?)"
+    r"|(?<=\s)(?P<bare>\d{1,8}(?:\.\d{1,2})?))?\s*(?:元|块|yuan)?"
+)
 _CODE: Final = re.compile(r"(?P<code>[0-9A-Za-z-]+)\s+(?P<reason>\S.*)", re.DOTALL)
 _NUMBER: Final = re.compile(r"(?P<phone>\+?\d[\d\s-]{4,22}\d)\s*(?P<name>.*)", re.DOTALL)
 
@@ -30,6 +34,14 @@ class Gift:
 
     points: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """`A1024 50`: the order's number and how much of its price comes back; without them the latest, and all of it."""
+
+    order: str | None
+    amount_fen: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +79,15 @@ def gift_of(text: str) -> Gift | None:
     """The points that were typed with their reason; None when either is missing."""
     found = _POINTS.fullmatch(text.strip())
     return Gift(int(found["points"]), found["reason"].strip()) if found else None
+
+
+def returning_of(text: str) -> Returning | None:
+    """What is to come back; None when it reads as nothing of the sort. An amount alone is written with its sign."""
+    found = _RETURN.fullmatch(text.strip())
+    if found is None:
+        return None
+    typed = found["yuan"] or found["bare"]
+    return Returning(found["order"], int(Decimal(typed) * FEN) if typed else None)
 
 
 def tier_of(text: str) -> SetTier | None:

@@ -53,6 +53,8 @@ _REST: Final[Mapping[str, re.Pattern[str]]] = {
     "hand_over": re.compile(r"[0-9A-Za-z -]{8,40}"),
     "undo_redeem": re.compile(r"[0-9A-Za-z -]{8,40}(\s+.*)?", re.DOTALL),
     "set_tier": re.compile(r"\S{1,40}\s+\d{1,4}.*", re.DOTALL),
+    "refund": re.compile(r"([0-9A-Za-z#/_.-]{1,60})?(\s*¥\s*[\d.]+|\s+[\d.]+)?\s*(元|块|yuan)?"),
+    "deduct": re.compile(r"\d+\s*(分|积分|points)?(\s+.*|[^\d.\s].*)?", re.DOTALL),
     "grant": re.compile(r"\d+\s*(分|积分|points)?(\s+.*|[^\d.\s].*)?", re.DOTALL),
 }
 """What may stand behind a staff command on the same line."""

@@ -29,7 +29,8 @@ async def waiting(chat: StaffChat) -> Reply:
         ends_at=datetime.fromisoformat(ends_at) if ends_at else None,
         count=len(asked),
         requester=await staff.card(first.requested_by),
-        member=await members_read.card(first.member_id, at=chat.now),
+        member=None if first.member_id is None else await members_read.card(first.member_id, at=chat.now),
+        unit=decisions.KINDS[first.kind].unit,
         # WeCom takes each id once, and the same request may be shown again.
         task_id=f"approval-{first.public_id}-{chat.inbound.key}"[:128],
     )

@@ -14,6 +14,7 @@ from loyalty.clock import business_day
 from loyalty.codes import CodeMistyped
 from loyalty.coupons import queries as coupons
 from loyalty.coupons.rules import coupon_of
+from loyalty.deductions import service as deductions
 from loyalty.points import service as points
 from loyalty.points.service import AwaitingApproval
 from loyalty.purchases import queries as purchases_read
@@ -25,6 +26,7 @@ from loyalty.redemptions.service import CouponUnknown, Redeemed, Till
 PURCHASE: Final = "purchase"
 REDEEM: Final = "redeem"
 GRANT: Final = "grant"
+DEDUCT: Final = "deduct"
 
 
 async def purchase(chat: StaffChat) -> Reply:
@@ -102,6 +104,22 @@ async def grant(chat: StaffChat) -> Reply:
     return chat.say("grant_done", done=outcome)
 
 
+async def deduct(chat: StaffChat) -> Reply:
+    """「扣 50 上次多记」: at once within the limit, by another person's approval above it."""
+    if chat.serving is None:
+        return chat.say("ask_member_first")
+    typed = intent_arguments.gift_of(chat.rest)
+    if typed is None:
+        _authorize(chat, Action.POINTS_DEDUCT)
+        await chat.expect(DEDUCT, member_id=chat.serving)
+        return chat.say("ask_deduction", again=bool(chat.rest.strip()))
+    done = await deductions.deduct(
+        chat.staff, chat.serving, typed.points, reason=typed.reason, key=_gift_key(chat, typed), now=chat.now
+    )
+    await chat.expect("", member_id=chat.serving)
+    return chat.say("deducted", done=done)
+
+
 async def answer(chat: StaffChat) -> Reply:
     """Free words where a step is open; without one, what was said is not understood."""
     match chat.dialogue.step if chat.dialogue is not None else "":
@@ -115,6 +133,8 @@ async def answer(chat: StaffChat) -> Reply:
             return await redeem(chat)
         case step if step == GRANT:
             return await grant(chat)
+        case step if step == DEDUCT:
+            return await deduct(chat)
         case _:
             return chat.say("fallback")
 

@@ -39,6 +39,7 @@ class Action(StrEnum):
     COUPON_REDEEM = "coupon.redeem"
     COUPON_UNDO = "coupon.undo"
     POINTS_GRANT = "points.grant"
+    POINTS_DEDUCT = "points.deduct"
     STORED_VALUE_READ = "stored_value.read"
     STORED_VALUE_TOP_UP = "stored_value.top_up"
     STORED_VALUE_PAY_OUT = "stored_value.pay_out"
@@ -118,7 +119,7 @@ NOTHING: Final = Resource()
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Points that one person may give without another: in one grant, and in one business day."""
+    """What one person may do without another, in points, or in fen of a refund: at once, and in one business day."""
 
     per_grant: int
     per_day: int
@@ -183,6 +184,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.PURCHASE_RECORD: _HERE,
         Action.COUPON_REDEEM: _HERE,
         Action.POINTS_GRANT: _HERE,
+        Action.POINTS_DEDUCT: _HERE,
         Action.STORED_VALUE_READ: _HERE,
         Action.STORED_VALUE_TOP_UP: _HERE,
     },
@@ -195,6 +197,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.COUPON_REDEEM: _HERE,
         Action.COUPON_UNDO: _HERE,
         Action.POINTS_GRANT: _HERE,
+        Action.POINTS_DEDUCT: _HERE,
         Action.STORED_VALUE_READ: _HERE,
         Action.STORED_VALUE_TOP_UP: _HERE,
         Action.STORED_VALUE_PAY_OUT: _HERE,
@@ -218,6 +221,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.MEMBER_FIND: _EVERYWHERE,
         Action.MEMBER_REVEAL: _REVEAL_EVERYWHERE,
         Action.PURCHASE_REFUND: _EVERYWHERE,
+        Action.POINTS_DEDUCT: _EVERYWHERE,
         Action.STORED_VALUE_READ: _EVERYWHERE,
         Action.STORED_VALUE_PAY_OUT: _EVERYWHERE,
         Action.STORED_VALUE_FREEZE: _EVERYWHERE,
@@ -290,6 +294,7 @@ GAINFUL: Final = frozenset(
         Action.COUPON_REDEEM,
         Action.COUPON_UNDO,
         Action.POINTS_GRANT,
+        Action.POINTS_DEDUCT,
         Action.STORED_VALUE_TOP_UP,
         Action.STORED_VALUE_PAY_OUT,
         Action.STORED_VALUE_FREEZE,
@@ -353,7 +358,7 @@ def _staff(principal: StaffPrincipal, action: Action, resource: Resource, limits
     return Allow(
         mask=right.mask,
         needs_reason=right.needs_reason,
-        limit=_limit(principal.role, limits) if action is Action.POINTS_GRANT else None,
+        limit=_limit(principal.role, action, limits),
         needs_approval=right.needs_approval,
     )
 
@@ -365,7 +370,19 @@ def _check_store(own: int | None, resource: Resource, *, everywhere: bool) -> No
         raise OtherStore(store_id=resource.store_id)
 
 
-def _limit(role: Role, limits: StaffLimits) -> Limit:
-    if role is Role.MANAGER:
-        return Limit(limits.manager_grant, limits.manager_day)
-    return Limit(limits.clerk_grant, limits.clerk_day)
+def _limit(role: Role, action: Action, limits: StaffLimits) -> Limit | None:
+    match action:
+        case Action.POINTS_GRANT if role is Role.MANAGER:
+            return Limit(limits.manager_grant, limits.manager_day)
+        case Action.POINTS_GRANT:
+            return Limit(limits.clerk_grant, limits.clerk_day)
+        case Action.POINTS_DEDUCT if role is Role.CLERK:
+            return Limit(limits.clerk_deduct, limits.clerk_deduct_day)
+        case Action.POINTS_DEDUCT:
+            return Limit(limits.manager_deduct, limits.manager_deduct_day)
+        case Action.PURCHASE_REFUND if role is Role.FINANCE:
+            return Limit(limits.finance_refund_fen, limits.finance_refund_day_fen)
+        case Action.PURCHASE_REFUND:
+            return Limit(limits.manager_refund_fen, limits.manager_refund_day_fen)
+        case _:
+            return None

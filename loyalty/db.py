@@ -23,6 +23,7 @@ Row: TypeAlias = asyncpg.Record
 
 CONNECTION: Final = "default"
 MODEL_MODULES: Final = (
+    "loyalty.allowances.models",
     "loyalty.approvals.models",
     "loyalty.attempts.models",
     "loyalty.audit.models",
@@ -33,6 +34,7 @@ MODEL_MODULES: Final = (
     "loyalty.coupons.models",
     "loyalty.credentials.models",
     "loyalty.datarights.models",
+    "loyalty.deductions.models",
     "loyalty.dialogues.models",
     "loyalty.draws.models",
     "loyalty.earning.models",
@@ -60,6 +62,7 @@ MODEL_MODULES: Final = (
     "loyalty.sessions.models",
     "loyalty.spine.models",
     "loyalty.staff.models",
+    "loyalty.staff_refunds.models",
     "loyalty.stored_value.models",
     "loyalty.tier_overrides.models",
     "loyalty.tiers.models",

@@ -95,6 +95,14 @@ class PointsAccrued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PointsDeducted(Event):
+    name: ClassVar[str] = "points.deducted"
+    points: int
+    owed: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PointsSpent(Event):
     name: ClassVar[str] = "points.spent"
     points: int
@@ -260,7 +268,8 @@ class ApprovalRequested(Event):
     name: ClassVar[str] = "approval.requested"
     approval_id: str
     requested_by: int
-    points: int
+    kind: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +279,8 @@ class ApprovalDecided(Event):
     requested_by: int
     decided_by: int
     approved: bool
-    points: int
+    kind: str
+    amount: int
 
 
 EVENTS: Final[dict[str, type[Event]]] = {
@@ -287,6 +297,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
         CheckedIn,
         MemberEventReported,
         PointsAccrued,
+        PointsDeducted,
         PointsSpent,
         StoredValueAdded,
         StoredValueUsed,

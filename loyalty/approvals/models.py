@@ -15,7 +15,7 @@ class Approval(Model):
     amount = fields.BigIntField()
     requested_by = fields.BigIntField(db_index=True)
     store_id = fields.BigIntField(null=True)
-    member_id = fields.BigIntField()
+    member_id = fields.BigIntField(null=True)
     status = fields.CharField(max_length=12)
     decided_by = fields.BigIntField(null=True)
     decided_at = fields.DatetimeField(null=True)

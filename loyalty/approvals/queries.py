@@ -18,7 +18,7 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ApprovalView:
-    """One request of value; `amount` is in points."""
+    """One request of value; `amount` is in points or fen, as its kind says; `member_id` None: it is about nobody."""
 
     id: int
     public_id: str
@@ -28,7 +28,7 @@ class ApprovalView:
     amount: int
     requested_by: int
     store_id: int | None
-    member_id: int
+    member_id: int | None
     status: str
     decided_by: int | None
     decided_at: datetime | None
@@ -57,7 +57,7 @@ async def waiting_for(principal: StaffPrincipal, *, now: datetime, limit: int = 
     everywhere = MATRIX[principal.role][Action.APPROVAL_READ].reach is Reach.EVERYWHERE
     rows = await db.fetch(
         f"SELECT {COLUMNS} FROM approval WHERE status = 'pending' AND expires_at > $1 AND requested_by <> $2"
-        " AND member_id IS DISTINCT FROM $3 AND ($4 OR store_id = $5) ORDER BY id LIMIT $6",
+        " AND ($3::bigint IS NULL OR member_id IS DISTINCT FROM $3) AND ($4 OR store_id = $5) ORDER BY id LIMIT $6",
         now,
         principal.staff_id,
         principal.member_id,

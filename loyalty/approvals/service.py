@@ -63,12 +63,13 @@ class PayloadChanged(Conflict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked for: `amount` of points for `member_id`, with everything needed to carry it out."""
+    """What is asked for, with everything needed to carry it out: `amount` in points or fen as the kind says, for
+    `member_id`, or for nobody in particular."""
 
     kind: str
     payload: Mapping[str, Any]
     amount: int
-    member_id: int
+    member_id: int | None
     store_id: int | None
     expires_at: datetime
 
@@ -99,7 +100,8 @@ async def ask(request: Request, principal: StaffPrincipal, *, now: datetime) -> 
         at=now,
         approval_id=asked.public_id,
         requested_by=principal.staff_id,
-        points=asked.amount,
+        kind=asked.kind,
+        amount=asked.amount,
     )
     await spine.record(event, now=now)
     return asked
@@ -136,7 +138,7 @@ async def expire_due(*, now: datetime, batch_max: int) -> list[ApprovalView]:
     return [view_of(row) for row in await db.fetch(_EXPIRE, now, batch_max)]
 
 
-def _authorize(principal: StaffPrincipal, asked: ApprovalView, beneficiary_id: int) -> None:
+def _authorize(principal: StaffPrincipal, asked: ApprovalView, beneficiary_id: int | None) -> None:
     resource = Resource(store_id=asked.store_id, member_id=beneficiary_id, requested_by=asked.requested_by)
     try:
         access.authorize(principal, Action.APPROVAL_DECIDE, resource)
@@ -163,7 +165,8 @@ async def _tell(decided: ApprovalView, principal: StaffPrincipal, *, approve: bo
             requested_by=decided.requested_by,
             decided_by=principal.staff_id,
             approved=approve,
-            points=decided.amount,
+            kind=decided.kind,
+            amount=decided.amount,
         ),
         now=now,
     )
@@ -173,12 +176,12 @@ async def _tell(decided: ApprovalView, principal: StaffPrincipal, *, approve: bo
             action="approval.approve" if approve else "approval.refuse",
             member_id=decided.member_id,
             store_id=decided.store_id,
-            details={"approval_id": decided.public_id, "points": decided.amount},
+            details={"approval_id": decided.public_id, "kind": decided.kind, "amount": decided.amount},
         ),
         now=now,
     )
 
 
-def _hash(kind: str, payload: Mapping[str, Any], amount: int, member_id: int) -> str:
+def _hash(kind: str, payload: Mapping[str, Any], amount: int, member_id: int | None) -> str:
     request = {"kind": kind, "payload": dict(payload), "amount": amount, "member_id": member_id}
     return hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS)).hexdigest()

@@ -180,6 +180,20 @@ HOLDINGS: Final = (
         ("points", "reason", "status", "day"),
     ),
     Holding(
+        "point_deduction",
+        Erasure.KEEP,
+        "what points were taken for",
+        "taken_by_staff",
+        ("points", "taken", "owed", "forgiven", "reason", "status", "day"),
+    ),
+    Holding(
+        "refund_request",
+        Erasure.KEEP,
+        "transaction records are kept three years (电子商务法 art. 31)",
+        "refunds_asked_for",
+        ("money_fen", "reason", "status", "created_at"),
+    ),
+    Holding(
         "member_event",
         Erasure.KEEP,
         "what points were given for",

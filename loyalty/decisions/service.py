@@ -3,16 +3,20 @@
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from loyalty.access import StaffPrincipal
 from loyalty.approvals import queries as approvals_read
 from loyalty.approvals import service as approvals
 from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import ApprovalUnknown
+from loyalty.deductions import service as deductions
 from loyalty.points import service as points
+from loyalty.staff_refunds import service as staff_refunds
 from loyalty.stored_value import payouts
 from loyalty.tier_overrides import service as overrides
+
+Unit = Literal["points", "fen", "none"]
 
 
 class Decide(Protocol):
@@ -35,16 +39,19 @@ class Close(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How requests of one kind are decided and closed."""
+    """How requests of one kind are decided and closed, and what their amounts count."""
 
     decide: Decide
     close: Close
+    unit: Unit
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    points.KIND: Kind(points.decide_grant, points.close),
-    payouts.KIND: Kind(payouts.decide, payouts.close),
-    overrides.KIND: Kind(overrides.decide, overrides.close),
+    points.KIND: Kind(points.decide_grant, points.close, "points"),
+    payouts.KIND: Kind(payouts.decide, payouts.close, "fen"),
+    deductions.KIND: Kind(deductions.decide, deductions.close, "points"),
+    staff_refunds.KIND: Kind(staff_refunds.decide, staff_refunds.close, "fen"),
+    overrides.KIND: Kind(overrides.decide, overrides.close, "none"),
 }
 
 

@@ -96,6 +96,18 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
+        "requests_and_approvals_agree",
+        "what waits for another person has an open approval, and what one approved was carried out once",
+        """
+        SELECT format('%s %s is %s, its approval %s', r.what, r.id, r.status, a.status) FROM (
+            SELECT 'deduction' AS what, id, status, approval_id FROM point_deduction
+            UNION ALL SELECT 'grant', id, status, approval_id FROM point_grant
+            UNION ALL SELECT 'refund request', id, status, approval_id FROM refund_request
+        ) r LEFT JOIN approval a ON a.id = r.approval_id
+        WHERE r.status <> CASE a.status WHEN 'approved' THEN 'posted' ELSE coalesce(a.status, 'posted') END
+        """,
+    ),
+    Invariant(
         "one_open_tier",
         "a member's tier intervals neither overlap nor run backwards",
         """

@@ -70,6 +70,19 @@ CHECKS = (
     ("point_grant", "grant_amount_in_range", "points BETWEEN 1 AND 1000000000"),
     ("point_grant", "grant_status_known", "status IN ('posted', 'pending', 'refused', 'expired')"),
     ("point_grant_day", "grant_day_not_negative", "points >= 0"),
+    ("staff_allowance", "allowance_not_negative", "used >= 0"),
+    ("point_deduction", "deduction_amount_in_range", "points BETWEEN 1 AND 1000000000"),
+    ("point_deduction", "deduction_status_known", "status IN ('posted', 'pending', 'refused', 'expired')"),
+    (
+        "point_deduction",
+        "deduction_adds_up",
+        (
+            "least(taken, owed, forgiven) >= 0"
+            " AND taken + owed + forgiven = CASE status WHEN 'posted' THEN points ELSE 0 END"
+        ),
+    ),
+    ("refund_request", "request_status_known", "status IN ('posted', 'pending', 'refused', 'expired')"),
+    ("refund_request", "request_posted_once", "(status = 'posted') = (refund_id IS NOT NULL)"),
     ("refund", "refund_takes_no_negative", "points_taken >= 0 AND points_forgiven >= 0 AND growth_taken >= 0"),
     (
         "outbox",

@@ -163,13 +163,21 @@ class CheckInTerms(_Part):
 
 
 class StaffLimits(_Part):
-    """How many points one role may grant by itself, and how far and how long it may move a tier; above it another
-    person decides."""
+    """How many points one role may grant or deduct by itself, how much money it may refund, and how far and how long
+    it may move a tier; above it another person decides. What is `_day` bounds a business day."""
 
     clerk_grant: Amount = 100
     manager_grant: Amount = 1000
     clerk_day: Amount = 500
     manager_day: Amount = 5000
+    clerk_deduct: Amount = 0
+    manager_deduct: Amount = 500
+    clerk_deduct_day: Amount = 0
+    manager_deduct_day: Amount = 2000
+    manager_refund_fen: Amount = 500_00
+    manager_refund_day_fen: Amount = 5000_00
+    finance_refund_fen: Amount = 10_000_00
+    finance_refund_day_fen: Amount = 100_000_00
     override_steps: Annotated[int, Field(ge=0, le=20)] = 1
     override_days: Annotated[int, Field(ge=0, le=1830)] = 92
     approval_hours: Annotated[int, Field(ge=1, le=168)] = 24

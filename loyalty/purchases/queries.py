@@ -99,6 +99,22 @@ async def since(member_id: int, *, moment: datetime, limit: int = PAGE_MAX) -> l
     return [view_of(row) for row in rows]
 
 
+async def by_id(purchase_id: int) -> PurchaseView | None:
+    """One purchase."""
+    row = await db.fetch_one(f"SELECT {COLUMNS} FROM purchase WHERE id = $1", purchase_id)
+    return None if row is None else view_of(row)
+
+
+async def by_receipt(member_id: int, external_id: str) -> PurchaseView | None:
+    """The member's latest purchase that any source knows by this number."""
+    row = await db.fetch_one(
+        f"SELECT {COLUMNS} FROM purchase WHERE member_id = $1 AND external_id = $2 ORDER BY id DESC LIMIT 1",
+        member_id,
+        external_id,
+    )
+    return None if row is None else view_of(row)
+
+
 async def by_key(source: str, external_id: str) -> PurchaseView | None:
     """The purchase that a till or shop knows by its own number."""
     row = await db.fetch_one(

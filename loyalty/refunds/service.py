@@ -8,7 +8,7 @@ from typing import Final
 import orjson
 
 from loyalty import access, db
-from loyalty.access import Action, Principal, Resource, StaffPrincipal
+from loyalty.access import Action, PartnerPrincipal, Principal, Resource, StaffPrincipal
 from loyalty.audit import service as audit
 from loyalty.earning import returning
 from loyalty.earning.facts import Fact
@@ -378,7 +378,7 @@ async def _tell(done: RefundView, purchase: PurchaseView, principal: Principal, 
         ),
         now=now,
     )
-    if isinstance(principal, StaffPrincipal):
+    if isinstance(principal, StaffPrincipal | PartnerPrincipal):
         await audit.record(
             audit.Deed(
                 principal=principal,

@@ -1,8 +1,9 @@
 """Points given by people, and the approvals that larger gifts wait for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -18,6 +19,8 @@ from loyalty.members import queries as members
 from loyalty.members.service import MemberGone
 from loyalty.points import service as points
 from loyalty.points.service import AwaitingApproval, GrantInvalid, GrantKeyReused
+from loyalty.refunds.service import RefundTooLarge
+from loyalty.staff_refunds.service import QuoteChanged
 from miniapp_api.audience import Audience
 from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoBody, NoQuery, Rate, Repeat, Summary
 from miniapp_api.endpoints.counter import Served, served
@@ -50,12 +53,15 @@ class PointGrantOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """A request of value that waits, or waited, for another person."""
+    """A request of value that waits, or waited, for another person; `amount` counts what `unit` says, `details` is what
+    would be carried out."""
 
     id: str
     kind: str
-    points: int
+    amount: int
+    unit: Literal["points", "fen", "none"]
     reason: str
+    details: Mapping[str, Any]
     member: Served | None
     status: str
     created_at: datetime
@@ -93,21 +99,28 @@ async def staff_decide(call: Call[Decision, NoQuery]) -> Approval:
 
 
 async def _approval(call: Call[NoBody, NoQuery] | Call[Decision, NoQuery], asked: ApprovalView) -> Approval:
-    try:
-        card = await members.card(asked.member_id, at=call.now)
-        member = served(card, await ladders.in_force(call.now), call.locale)
-    except MemberGone:
-        member = None
     return Approval(
         id=asked.public_id,
         kind=asked.kind,
-        points=asked.amount,
+        amount=asked.amount,
+        unit=decisions.KINDS[asked.kind].unit,
         reason=str(asked.payload.get("reason", "")),
-        member=member,
+        details=asked.payload,
+        member=await _member(call, asked.member_id),
         status=asked.status,
         created_at=asked.created_at,
         expires_at=asked.expires_at,
     )
+
+
+async def _member(call: Call[NoBody, NoQuery] | Call[Decision, NoQuery], member_id: int | None) -> Served | None:
+    if member_id is None:
+        return None
+    try:
+        card = await members.card(member_id, at=call.now)
+    except MemberGone:
+        return None
+    return served(card, await ladders.in_force(call.now), call.locale)
 
 
 ENDPOINTS: tuple[AnyEndpoint, ...] = (
@@ -153,6 +166,8 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
             AlreadyDecided,
             ApprovalExpired,
             PayloadChanged,
+            QuoteChanged,
+            RefundTooLarge,
         ),
         summary=Summary("批准或驳回", "Approve or refuse"),
     ),

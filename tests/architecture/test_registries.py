@@ -22,6 +22,7 @@ WORDS_ELSEWHERE: Final[dict[str, str]] = {
     "phone_code": "an SMS says what the provider approved; bot/sms/README.md",
 }
 TESTED_ELSEWHERE: Final[dict[str, str]] = {
+    "loyalty/allowances": "tests/loyalty/deductions and staff_refunds: the day that splitting does not get around",
     "loyalty/approvals": "tests/loyalty/points: an approval exists for a grant above the limit",
     "loyalty/attempts": "tests/loyalty/redemptions and member_codes: wrong codes are counted there",
     "loyalty/decisions": "tests/loyalty/tier_overrides and tests/loyalty/points: both kinds are decided and closed",

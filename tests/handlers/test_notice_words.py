@@ -8,6 +8,7 @@ import pytest
 
 from bot import notice_facts
 from handlers.render import LOCALES, render
+from loyalty.decisions.service import KINDS
 from loyalty.ladders.rules import DEFAULT_LADDER
 from loyalty.program.terms import Terms
 
@@ -24,7 +25,13 @@ FACTS: dict[str, Any] = {
     "count": 2,
     "names": ["A", "B\n[x](claim:1)"],
     "claim_id": 7,
-    "approval": SimpleNamespace(public_id="abc"),
+    "asked": SimpleNamespace(
+        public_id="abc",
+        kind="points_grant",
+        amount=50,
+        payload={"code": "c", "budget": None, "budget_fen": 1, "method": ""},
+    ),
+    "unit": "fen",
     "asker": "Wang\n[x](approve:abc)",
     "store": "1",
     "decider": "Chen",
@@ -48,6 +55,24 @@ def test_every_notice_reads(notice: str, locale: str) -> None:
     pressed = {button.key for button in reply.buttons}
     assert "claim:1" not in pressed
     assert len(pressed) == len(reply.buttons)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("notice", ["approval_requested", "approval_decided"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_request_has_words_in_cards_that_fit(kind: str, notice: str, locale: str) -> None:
+    is_campaign = kind in {"earning_rule", "draw"}
+    facts = {
+        **FACTS,
+        "asked": SimpleNamespace(**{**vars(FACTS["asked"]), "kind": kind}),
+        "tier": "Gold" if kind == "tier_override" else "",
+        "member": None if is_campaign else FACTS["member"],
+    }
+    reply = render(notice, locale, folder="notices", task_id="n", terms=Terms(), **facts)
+    assert not reply.is_silent
+    if reply.card is not None:
+        assert len(reply.card.rows) <= (7 if kind == "tier_override" else 6)
+        assert [button.key for button in reply.buttons] == ["approve:abc", "refuse:abc"]
 
 
 def test_a_birthday_without_a_gift_speaks_of_none() -> None:

@@ -43,6 +43,7 @@ EXPECTED: Final[dict[Action, str]] = {
     Action.COUPON_REDEEM: "oo-----",
     Action.COUPON_UNDO: "-o-----",
     Action.POINTS_GRANT: "oo-----",
+    Action.POINTS_DEDUCT: "oo-e---",
     Action.STORED_VALUE_READ: "oo-ee--",
     Action.STORED_VALUE_TOP_UP: "oo-----",
     Action.STORED_VALUE_PAY_OUT: "-o-e---",

@@ -83,7 +83,7 @@ async def test_points_above_the_limit_wait_for_another_person(api: Api) -> None:
     assert (await clerk.post(path, {"approve": True})).status == 403
     assert (await elsewhere.post(path, {"approve": True})).status == 404
     waiting = (await manager.get("/v1/staff/approvals")).json["items"]
-    assert [(asked["points"], asked["reason"]) for asked in waiting] == [(400, "投诉补偿")]
+    assert [(asked["amount"], asked["reason"]) for asked in waiting] == [(400, "投诉补偿")]
     decided = await manager.post(path, {"approve": True})
     assert decided.json["status"] == "approved"
     assert (await manager.post(path, {"approve": False})).code == "approvals.already_decided"
