@@ -11,6 +11,8 @@ from loyalty.approvals import service as approvals
 from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import ApprovalUnknown
 from loyalty.deductions import service as deductions
+from loyalty.draws import asking as draws
+from loyalty.earning import asking as earning
 from loyalty.points import service as points
 from loyalty.staff_refunds import service as staff_refunds
 from loyalty.stored_value import payouts
@@ -32,7 +34,7 @@ class Decide(Protocol):
 class Close(Protocol):
     """Notes on what was asked for that nobody decided in time."""
 
-    def __call__(self, approval: ApprovalView, status: str) -> Awaitable[None]:
+    def __call__(self, approval: ApprovalView, status: str, /) -> Awaitable[None]:
         """See the class."""
         ...
 
@@ -51,6 +53,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     payouts.KIND: Kind(payouts.decide, payouts.close, "fen"),
     deductions.KIND: Kind(deductions.decide, deductions.close, "points"),
     staff_refunds.KIND: Kind(staff_refunds.decide, staff_refunds.close, "fen"),
+    earning.KIND: Kind(earning.decide, earning.close, "points"),
+    draws.KIND: Kind(draws.decide, draws.close, "fen"),
     overrides.KIND: Kind(overrides.decide, overrides.close, "none"),
 }
 

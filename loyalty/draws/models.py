@@ -17,6 +17,7 @@ class Draw(Model):
     created_by = fields.CharField(max_length=64)
     created_at = fields.DatetimeField()
     published_at = fields.DatetimeField(null=True)
+    approval_id = fields.BigIntField(null=True)
 
     class Meta:
         table = "draw"

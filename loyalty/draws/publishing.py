@@ -113,7 +113,21 @@ async def publish(code: str, fingerprint: str, *, principal: Principal, now: dat
     Raises:
         DrawUnknown, DrawFrozen, DrawChanged, DrawTooLate, Forbidden
     """
+    await draft_of(code, principal=principal, now=now)
+    return await carry_out(code, fingerprint, principal=principal, now=now)
+
+
+async def draft_of(code: str, *, principal: Principal, now: datetime) -> DrawView:
+    """The draft that `principal` may publish.
+
+    Raises:
+        DrawUnknown, DrawFrozen, DrawTooLate, Forbidden
+    """
     access.authorize(principal, Action.CAMPAIGN_EDIT)
+    return await _draft(code, now)
+
+
+async def _draft(code: str, now: datetime) -> DrawView:
     found = await find(code)
     if found is None:
         raise DrawUnknown
@@ -121,6 +135,16 @@ async def publish(code: str, fingerprint: str, *, principal: Principal, now: dat
         raise DrawFrozen(code=code)
     if found.draw.ends_at <= now:
         raise DrawTooLate
+    return found
+
+
+async def carry_out(code: str, fingerprint: str, *, principal: Principal, now: datetime) -> DrawView:
+    """Publish a draft that everybody who has to agreed to.
+
+    Raises:
+        DrawUnknown, DrawFrozen, DrawChanged, DrawTooLate
+    """
+    await _draft(code, now)
     row = await db.fetch_one(_PUBLISH, code, fingerprint, now)
     if row is None:
         raise DrawChanged

@@ -183,6 +183,19 @@ def budget_fen(draw: NewDraw) -> int | None:
     return sum(prize.worth_fen * (prize.stock or 0) for prize in draw.prizes)
 
 
+def chance_fen(draw: NewDraw) -> int:
+    """What one chance brings on average in prizes that never run out, in fen, rounded up."""
+    unlimited = sum(prize.worth_fen * prize.weight for prize in draw.prizes if prize.stock is None)
+    return -(-unlimited // draw.total_weight)
+
+
+def needs_another(draw: NewDraw, *, alone_fen: int, alone_chance_fen: int) -> bool:
+    """Whether one person may not publish it alone: its limited prizes are worth more than `alone_fen` together, or the
+    odds of the others give more than `alone_chance_fen` a chance."""
+    limited = sum(prize.worth_fen * (prize.stock or 0) for prize in draw.prizes)
+    return limited > alone_fen or chance_fen(draw) > alone_chance_fen
+
+
 class Refused(StrEnum):
     """Why a member cannot draw (once more)."""
 

@@ -121,7 +121,7 @@ async def publish(code: str, fingerprint: str, *, principal: Principal, now: dat
         ConditionInvalid, KindUnknown, GroupMixed, BudgetDiffers: the rule cannot work any more.
     """
     access.authorize(principal, Action.CAMPAIGN_EDIT)
-    found = await _draft_of(code, fingerprint, now)
+    found = await draft_of(code, fingerprint, now)
     terms = (await program.in_force(now)).terms
     is_large = checks.is_large(found.rule, alone_budget=terms.earning.alone_budget)
     if is_large and not isinstance(principal, SystemPrincipal):
@@ -138,13 +138,18 @@ async def approve(code: str, fingerprint: str, *, principal: StaffPrincipal, now
         ConditionInvalid, KindUnknown, GroupMixed, BudgetDiffers: the rule cannot work any more.
     """
     access.authorize(principal, Action.TERMS_APPROVE)
-    found = await _draft_of(code, fingerprint, now)
+    found = await draft_of(code, fingerprint, now)
     if found.created_by == name_of(principal):
         raise access.OwnRequest(action=Action.TERMS_APPROVE.value)
     return await carry_out(found, principal=principal, now=now)
 
 
-async def _draft_of(code: str, fingerprint: str, now: datetime) -> RuleView:
+async def draft_of(code: str, fingerprint: str, now: datetime) -> RuleView:
+    """The draft that was read, locked by nobody: publishing names its fingerprint again.
+
+    Raises:
+        RuleUnknown, RuleChanged
+    """
     versions = await queries.versions(code)
     found = next((view for view in versions if view.status == "draft"), None)
     if not versions:

@@ -275,6 +275,7 @@ class Migration(migrations.Migration):
                 ('created_by', fields.CharField(max_length=64)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('published_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('approval_id', fields.BigIntField(null=True)),
             ],
             options={'table': 'draw', 'app': 'loyalty', 'indexes': [Index(fields=['status', 'ends_at'])], 'pk_attr': 'id', 'table_description': 'A draw; `document` is the canonical text that `fingerprint` names and never changes once published.'},
             bases=['Model'],

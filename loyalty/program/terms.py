@@ -183,6 +183,14 @@ class StaffLimits(_Part):
     approval_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
 
+class DrawTerms(_Part):
+    """Above which worth a draw is published by one person only after another agreed: of all its limited prizes, and of
+    what one chance brings on average in prizes without a limit."""
+
+    alone_fen: Amount = 10_000_00
+    alone_chance_fen: Amount = 5_00
+
+
 class ReminderTerms(_Part):
     """How many days ahead members are told that something ends."""
 
@@ -220,6 +228,7 @@ class Terms(_Part):
     earning: EarningTerms = EarningTerms()
     check_in: CheckInTerms = CheckInTerms()
     staff: StaffLimits = StaffLimits()
+    draws: DrawTerms = DrawTerms()
     reminders: ReminderTerms = ReminderTerms()
     birthday: BirthdayTerms = BirthdayTerms()
     quiet_hours: QuietHours = QuietHours()

@@ -14,6 +14,8 @@ from loyalty.approvals.queries import ApprovalView
 from loyalty.approvals.service import AlreadyDecided, ApprovalExpired, ApprovalUnknown, PayloadChanged
 from loyalty.counter import service as counter
 from loyalty.decisions import service as decisions
+from loyalty.draws.publishing import DrawChanged, DrawFrozen, DrawTooLate
+from loyalty.earning.publishing import BudgetSpent, RuleChanged
 from loyalty.ladders import queries as ladders
 from loyalty.members import queries as members
 from loyalty.members.service import MemberGone
@@ -168,6 +170,11 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
             PayloadChanged,
             QuoteChanged,
             RefundTooLarge,
+            RuleChanged,
+            BudgetSpent,
+            DrawChanged,
+            DrawFrozen,
+            DrawTooLate,
         ),
         summary=Summary("批准或驳回", "Approve or refuse"),
     ),

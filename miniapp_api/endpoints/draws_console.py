@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from loyalty.access import Action
-from loyalty.draws import publishing, queries
+from loyalty.draws import asking, publishing, queries
 from loyalty.draws.publishing import DrawChanged, DrawFrozen, DrawTooLate, DrawUnknown, PrizeOverCap, PrizeUnknown
 from loyalty.draws.queries import DrawView
 from loyalty.draws.rules import NewDraw
@@ -17,7 +17,8 @@ from miniapp_api.endpoint import AnyEndpoint, Body, Call, Endpoint, NoBody, NoQu
 
 @dataclass(frozen=True, slots=True)
 class WrittenDraw:
-    """A draw as its makers see it; publishing names the rules that were read."""
+    """A draw as its makers see it; publishing names the rules that were read. `approval` is the request that publishing
+    waits for."""
 
     code: str
     status: str
@@ -25,6 +26,7 @@ class WrittenDraw:
     created_by: str
     created_at: datetime
     published_at: datetime | None
+    approval: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,10 @@ async def draft_draw(call: Call[DrawDocument, NoQuery]) -> WrittenDraw:
 
 
 async def publish_draw(call: Call[Publishing, NoQuery]) -> WrittenDraw:
-    """Freeze a draft and open it to members."""
-    done = await publishing.publish(call.path["draw"], call.body.rules_sha256, principal=call.staff, now=call.now)
-    return _written(done)
+    """Freeze a draft and open it to members, or ask another person where it gives much: then it stays a draft."""
+    code, fingerprint = call.path["draw"], call.body.rules_sha256
+    done, approval = await asking.publish(code, fingerprint, principal=call.staff, now=call.now)
+    return _written(done, approval)
 
 
 async def withdraw_draw(call: Call[NoBody, NoQuery]) -> WrittenDraw:
@@ -65,9 +68,9 @@ async def withdraw_draw(call: Call[NoBody, NoQuery]) -> WrittenDraw:
     return _written(await publishing.withdraw(call.path["draw"], principal=call.staff, now=call.now))
 
 
-def _written(found: DrawView) -> WrittenDraw:
+def _written(found: DrawView, approval: str | None = None) -> WrittenDraw:
     return WrittenDraw(
-        found.code, found.status, found.fingerprint, found.created_by, found.created_at, found.published_at
+        found.code, found.status, found.fingerprint, found.created_by, found.created_at, found.published_at, approval
     )
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from loyalty.access import Action, NeedsAnother, OwnRequest
+from loyalty.access import Action, OwnRequest
+from loyalty.approvals.service import AlreadyDecided, ApprovalExpired, ApprovalUnknown, PayloadChanged
 from loyalty.conditions import nodes
 from loyalty.conditions.checks import (
     ConditionInvalid,
@@ -20,7 +21,7 @@ from loyalty.conditions.checks import (
     ValueUnfit,
 )
 from loyalty.conditions.vocabulary import ENTRIES
-from loyalty.earning import documents, publishing, queries, trying
+from loyalty.earning import asking, documents, publishing, queries, trying
 from loyalty.earning.checks import BudgetDiffers, GroupMixed, KindUnknown
 from loyalty.earning.documents import Rule, Trigger
 from loyalty.earning.facts import FactLine
@@ -46,9 +47,13 @@ UNWORKABLE = (
 )
 
 
+DECIDED = (AlreadyDecided, ApprovalExpired, ApprovalUnknown, PayloadChanged)
+
+
 @dataclass(frozen=True, slots=True)
 class WrittenRule:
-    """One version of a rule; publishing names the rule that was read. `budget_used` counts over versions."""
+    """One version of a rule; publishing names the rule that was read. `budget_used` counts over versions; `approval` is
+    the request that a waiting version waits for."""
 
     code: str
     version: int
@@ -62,6 +67,7 @@ class WrittenRule:
     published_by: str | None
     published_at: datetime | None
     budget_used: int | None = None
+    approval: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +204,19 @@ async def draft_earning_rule(call: Call[RuleDocument, NoQuery]) -> WrittenRule:
 
 
 async def publish_earning_rule(call: Call[RulePublication, NoQuery]) -> WrittenRule:
-    """Bring a draft before members."""
-    done = await publishing.publish(call.path["code"], call.body.rule_sha256, principal=call.staff, now=call.now)
+    """Bring a draft before members, or ask another person where its budget is large: then its status is `waiting`."""
+    done = await asking.publish(call.path["code"], call.body.rule_sha256, principal=call.staff, now=call.now)
     return await _one(done)
 
 
 async def approve_earning_rule(call: Call[RulePublication, NoQuery]) -> WrittenRule:
     """Agree to a draft of somebody else that one person may not publish alone, and bring it before members."""
-    done = await publishing.approve(call.path["code"], call.body.rule_sha256, principal=call.staff, now=call.now)
-    return await _one(done)
+    code, fingerprint = call.path["code"], call.body.rule_sha256
+    waiting = await asking.waiting_version(code, fingerprint)
+    if waiting is None:
+        return await _one(await publishing.approve(code, fingerprint, principal=call.staff, now=call.now))
+    await asking.decide(waiting, call.staff, approve=True, now=call.now)
+    return next(one for one in await _written(await queries.versions(code)) if one.rule_sha256 == fingerprint)
 
 
 async def end_earning_rule(call: Call[RuleEnd, NoQuery]) -> RuleHistory:
@@ -264,6 +274,7 @@ async def _one(view: RuleView) -> WrittenRule:
 
 async def _written(views: Sequence[RuleView]) -> tuple[WrittenRule, ...]:
     budgets = await queries.budgets_left({name for view in views if (name := view.rule.budget_code) is not None})
+    approvals = {view.id: await asking.approval_of(view) for view in views if view.status == "waiting"}
     return tuple(
         WrittenRule(
             code=view.code,
@@ -278,6 +289,7 @@ async def _written(views: Sequence[RuleView]) -> tuple[WrittenRule, ...]:
             published_by=view.published_by,
             published_at=view.published_at,
             budget_used=budgets.get(view.rule.budget_code or "", (0, None))[1],
+            approval=approvals.get(view.id),
         )
         for view in views
     )
@@ -337,7 +349,7 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         status=201,
         rate=Rate.WRITE,
         repeat=Repeat.KEYED,
-        refusals=(RuleUnknown, RuleChanged, BudgetSpent, NeedsAnother, *UNWORKABLE),
+        refusals=(RuleUnknown, RuleChanged, BudgetSpent, *UNWORKABLE),
         summary=Summary("发布积分规则", "Publish an earning rule"),
     ),
     Endpoint(
@@ -351,7 +363,7 @@ ENDPOINTS: tuple[AnyEndpoint, ...] = (
         status=201,
         rate=Rate.WRITE,
         repeat=Repeat.KEYED,
-        refusals=(RuleUnknown, RuleChanged, BudgetSpent, OwnRequest, *UNWORKABLE),
+        refusals=(RuleUnknown, RuleChanged, BudgetSpent, OwnRequest, *DECIDED, *UNWORKABLE),
         summary=Summary("审批并发布大额积分规则", "Approve and publish a large earning rule"),
     ),
     Endpoint(

@@ -77,6 +77,33 @@ async def test_a_published_draw_cannot_be_changed(api: Api) -> None:
     assert (await marketer.call("DELETE", "/v1/console/draws/fair")).code == "draws.frozen"
 
 
+async def test_odds_and_prizes_above_the_limit_wait_for_another_person(api: Api) -> None:
+    marketer = api.by((await new_staff(Role.MARKETER)).token)
+    finance = api.by((await new_staff(Role.FINANCE)).token)
+    manager = api.by((await new_staff(Role.MANAGER, store_id=await new_store())).token)
+    draft = await marketer.post("/v1/console/draws", written(nothing(1), prize("car", 1, stock=1, worth_fen=1_000_001)))
+    meant = {"rules_sha256": draft.json["rules_sha256"]}
+    asked = await marketer.post("/v1/console/draws/fair/publication", meant)
+    assert (asked.status, asked.json["status"]) == (201, "draft")
+    again = await marketer.post("/v1/console/draws/fair/publication", meant)
+    assert again.json["approval"] == asked.json["approval"]
+    assert (await api.by((await new_member()).token).get("/v1/draws")).json["items"] == []
+    (listed,) = (await finance.get("/v1/staff/approvals")).json["items"]
+    assert (listed["kind"], listed["amount"], listed["unit"]) == ("draw", 1_000_001, "fen")
+    decision = f"/v1/staff/approvals/{asked.json['approval']}/decision"
+    assert (await manager.post(decision, {"approve": True})).status == 403
+    # Other odds are another draw: who agreed did not agree to them.
+    await marketer.post("/v1/console/draws", written(nothing(1), prize("car", 2, stock=1, worth_fen=1_000_001)))
+    assert (await finance.post(decision, {"approve": True})).code == "draws.changed"
+    assert (await finance.post(decision, {"approve": False})).json["status"] == "refused"
+    unlimited = await marketer.post("/v1/console/draws", written(nothing(1), prize("tea", 1, worth_fen=2_000)))
+    meant = {"rules_sha256": unlimited.json["rules_sha256"]}
+    asked = await marketer.post("/v1/console/draws/fair/publication", meant)
+    decision = f"/v1/staff/approvals/{asked.json['approval']}/decision"
+    assert (await finance.post(decision, {"approve": True})).json["status"] == "approved"
+    assert [draw["status"] for draw in (await marketer.get("/v1/console/draws")).json["items"]] == ["published"]
+
+
 async def test_only_marketers_write_draws(api: Api) -> None:
     for role in (Role.CLERK, Role.FINANCE, Role.AUDITOR):
         someone = api.by((await new_staff(role, store_id=await new_store())).token)

@@ -109,8 +109,9 @@ async def test_what_cannot_be_meant_names_its_place(api: Api) -> None:
 
 async def test_large_budgets_and_changed_drafts_are_not_published_alone(api: Api) -> None:
     by = await marketer(api)
-    assert (await published(by, "endless", 10, budget=None)).code == "access.needs_another"
-    assert (await published(by, "large", 10, budget={"total": 1_000_001})).code == "access.needs_another"
+    endless = await published(by, "endless", 10, budget=None)
+    assert (endless.json["status"], endless.json["published_at"]) == ("waiting", None)
+    assert (await published(by, "large", 10, budget={"total": 1_000_001})).json["status"] == "waiting"
     finance = api.by((await new_staff(Role.FINANCE)).token)
     (large,) = [one for one in (await by.get(RULES)).json["items"] if one["code"] == "large"]
     agreed = {"rule_sha256": large["rule_sha256"]}
@@ -118,6 +119,15 @@ async def test_large_budgets_and_changed_drafts_are_not_published_alone(api: Api
     assert (await finance.post(f"{RULES}/large/approval", {"rule_sha256": "0" * 64})).code == "earning.rule_changed"
     assert (await finance.post(f"{RULES}/large/approval", agreed)).json["status"] == "published"
     assert (await finance.post(f"{RULES}/large/approval", agreed)).code == "earning.rule_changed"
+    (listed,) = (await finance.get("/v1/staff/approvals")).json["items"]
+    assert (listed["kind"], listed["id"], listed["member"]) == ("earning_rule", endless.json["approval"], None)
+    assert (await by.post(RULES, document("endless", 11, budget=None))).code == "earning.rule_changed"
+    decision = f"/v1/staff/approvals/{endless.json['approval']}/decision"
+    manager = api.by((await new_staff(Role.MANAGER, store_id=await new_store())).token)
+    assert (await manager.post(decision, {"approve": True})).status == 403
+    assert (await finance.post(decision, {"approve": False})).json["status"] == "refused"
+    again = await by.post(RULES, document("endless", 11, budget=None))
+    assert (again.json["version"], again.json["status"]) == (2, "draft")
     draft = await by.post(RULES, document("gift", 10, budget=BUDGET))
     await by.post(RULES, document("gift", 11, budget=BUDGET))
     changed = await by.post(f"{RULES}/gift/publication", {"rule_sha256": draft.json["rule_sha256"]})
