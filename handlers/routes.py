@@ -24,6 +24,7 @@ from handlers import (
     staff_refunds,
     staff_serving,
     staff_tiers,
+    stored_value,
     welcome,
 )
 from handlers.chat import Chat, StaffChat
@@ -46,6 +47,8 @@ MEMBER: Final[Mapping[str, Callable[[Chat], Awaitable[Reply]]]] = {
     "draws": draws.run,
     "draw": draws.draw,
     "wins": draws.wins,
+    "stored_value": stored_value.run,
+    "stored_value_payout": stored_value.payout,
     "tier": membership.tier,
     "tier_history": membership.tier_history,
     "purchases": membership.recent_purchases,

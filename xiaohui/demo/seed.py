@@ -23,7 +23,7 @@ from loyalty.purchases import service as purchases
 from loyalty.purchases.service import NewPurchase
 from loyalty.staff import queries as staff_queries
 from loyalty.staff import service as staff
-from xiaohui.demo import draw, people, tiers
+from xiaohui.demo import draw, people, tiers, wallets
 from xiaohui.demo.people import DemoPerson
 
 DEMO: Final = SystemPrincipal(name="demo")
@@ -67,7 +67,9 @@ async def seed(*, members: int, corp_id: str, seed: int, now: datetime, progress
         if numbers.stop % PROGRESS_EVERY == 0:
             progress(f"{numbers.stop:,} / {members:,}")
     async with db.unit_of_work():
-        await draw.spin(await _first(members, seed, now), principal=DEMO, now=now)
+        first = await _first(members, seed, now)
+        await draw.spin(first, principal=DEMO, now=now)
+        await wallets.fill(first, now=now)
     return added
 
 
@@ -79,7 +81,9 @@ async def _first(members: int, seed: int, now: datetime) -> list[int]:
 
 async def _programme(now: datetime) -> None:
     if (await program.in_force(now)).version == 0:
-        await publication.publish(Terms(), by="demo", effective_from=now - timedelta(days=365), now=now)
+        await publication.publish(
+            Terms(stored_value=wallets.TERMS), by="demo", effective_from=now - timedelta(days=365), now=now
+        )
         program.forget()
     await tiers.publish(principal=DEMO, now=now)
 
