@@ -40,6 +40,8 @@ class Action(StrEnum):
     COUPON_UNDO = "coupon.undo"
     POINTS_GRANT = "points.grant"
     POINTS_DEDUCT = "points.deduct"
+    MALL_FULFIL = "mall.fulfil"
+    MALL_REFUND = "mall.refund"
     STORED_VALUE_READ = "stored_value.read"
     STORED_VALUE_TOP_UP = "stored_value.top_up"
     STORED_VALUE_PAY_OUT = "stored_value.pay_out"
@@ -185,6 +187,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.COUPON_REDEEM: _HERE,
         Action.POINTS_GRANT: _HERE,
         Action.POINTS_DEDUCT: _HERE,
+        Action.MALL_FULFIL: _HERE,
         Action.STORED_VALUE_READ: _HERE,
         Action.STORED_VALUE_TOP_UP: _HERE,
     },
@@ -198,6 +201,8 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.COUPON_UNDO: _HERE,
         Action.POINTS_GRANT: _HERE,
         Action.POINTS_DEDUCT: _HERE,
+        Action.MALL_FULFIL: _HERE,
+        Action.MALL_REFUND: _HERE,
         Action.STORED_VALUE_READ: _HERE,
         Action.STORED_VALUE_TOP_UP: _HERE,
         Action.STORED_VALUE_PAY_OUT: _HERE,
@@ -222,6 +227,7 @@ MATRIX: Final[Mapping[Role, Mapping[Action, Right]]] = {
         Action.MEMBER_REVEAL: _REVEAL_EVERYWHERE,
         Action.PURCHASE_REFUND: _EVERYWHERE,
         Action.POINTS_DEDUCT: _EVERYWHERE,
+        Action.MALL_REFUND: _EVERYWHERE,
         Action.STORED_VALUE_READ: _EVERYWHERE,
         Action.STORED_VALUE_PAY_OUT: _EVERYWHERE,
         Action.STORED_VALUE_FREEZE: _EVERYWHERE,
@@ -293,6 +299,8 @@ GAINFUL: Final = frozenset(
         Action.PURCHASE_REFUND,
         Action.COUPON_REDEEM,
         Action.COUPON_UNDO,
+        Action.MALL_FULFIL,
+        Action.MALL_REFUND,
         Action.POINTS_GRANT,
         Action.POINTS_DEDUCT,
         Action.STORED_VALUE_TOP_UP,

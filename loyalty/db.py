@@ -44,6 +44,7 @@ MODEL_MODULES: Final = (
     "loyalty.ladder_moves.models",
     "loyalty.ladders.models",
     "loyalty.ledger.models",
+    "loyalty.mall.models",
     "loyalty.member_codes.models",
     "loyalty.member_events.models",
     "loyalty.members.models",

@@ -229,6 +229,30 @@ class PrizeDrawn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MallOrdered(Event):
+    name: ClassVar[str] = "mall.ordered"
+    order_id: int
+    item: str
+    points: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MallOrderEnded(Event):
+    name: ClassVar[str] = "mall.order_ended"
+    order_id: int
+    item: str
+    state: str
+    points: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MallStockWarned(Event):
+    name: ClassVar[str] = "mall.stock_warned"
+    item: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TierRaised(Event):
     name: ClassVar[str] = "tier.raised"
     ladder: str
@@ -314,6 +338,9 @@ EVENTS: Final[dict[str, type[Event]]] = {
         CouponRedemptionUndone,
         CouponExpired,
         PrizeDrawn,
+        MallOrdered,
+        MallOrderEnded,
+        MallStockWarned,
         TierRaised,
         TierLowered,
         TierRetained,

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     REFUND = "api.refund"
     CLAIM = "api.claim"
     WIN = "api.win"
+    MALL_ORDER = "api.mall_order"
     OVERRIDE = "api.override"
     LADDER_MOVE = "api.ladder_move"
     TOP_UP = "api.top_up"

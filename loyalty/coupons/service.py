@@ -25,7 +25,7 @@ from loyalty.tiers import queries as tiers
 
 KEY_LENGTH_MAX: Final = 120
 
-Origin = Literal["claim", "journey", "staff", "import", "draw"]
+Origin = Literal["claim", "journey", "staff", "import", "draw", "mall"]
 
 _HOLD = "SELECT id, stock - issued AS left FROM coupon_template WHERE id = ANY($1) ORDER BY id FOR UPDATE"
 _HELD = """

@@ -59,6 +59,13 @@ HOLDINGS: Final = (
     Holding(
         "draw_win", Erasure.KEEP, "what was won and handed over", "wins", ("prize", "status", "at", "handed_over_at")
     ),
+    Holding(
+        "mall_order",
+        Erasure.OWN_RULE,
+        "what you did not get yet is cancelled, addresses go; transaction records stay (电子商务法 art. 31)",
+        "exchanges",
+        ("state", "delivery", "asset", "points", "money_fen", "tracking", "at"),
+    ),
     Holding("draw_chance", Erasure.KEEP, "what further chances were given for"),
     Holding(
         "ledger_balance",

@@ -17,6 +17,7 @@ from loyalty.datarights.rules import HOLDINGS, IDENTITY_TABLES, Erasure
 from loyalty.errors import Conflict
 from loyalty.events import MemberClosed
 from loyalty.ledger.moving import forfeit
+from loyalty.mall import ending as mall
 from loyalty.members.service import MemberGone
 from loyalty.outbox import service as outbox
 from loyalty.reveals import service as reveals
@@ -98,6 +99,7 @@ async def close(member_id: int, *, now: datetime, again: bool = False) -> Closed
     accounts = await _accounts(member_id)
     await outbox.withdraw(accounts, now=now)
     await _end_what_runs(accounts, now=now)
+    await mall.cancel_open_of(accounts, now=now)
     await forfeit(accounts, kind="account_closed", now=now)
     await _remove(accounts)
     await _shred(accounts, now=now)

@@ -22,6 +22,43 @@ INVARIANTS: Final = (
         """,
     ),
     Invariant(
+        "mall_stock_is_its_orders",
+        "what is taken of an item is the orders that hold one of it; the stock of codes is their pool",
+        """
+        SELECT format('item %s: taken %s, orders %s, stock %s', i.code, i.taken, coalesce(o.total, 0), i.stock)
+        FROM mall_item i
+        LEFT JOIN (SELECT item_id, count(*) AS total FROM mall_order WHERE holds_stock GROUP BY item_id) o
+            ON o.item_id = i.id
+        LEFT JOIN (SELECT item_id, count(*) AS total FROM mall_code GROUP BY item_id) c ON c.item_id = i.id
+        WHERE i.taken <> coalesce(o.total, 0) OR i.taken > i.stock OR c.total <> i.stock
+        """,
+    ),
+    Invariant(
+        "mall_codes_have_one_order",
+        "a code was given to an order of its own item that got it, and every such order has one",
+        """
+        SELECT format('code %s, order %s', c.id, o.id) FROM mall_code c FULL JOIN (
+            SELECT o.id, o.item_id FROM mall_order o WHERE o.state = 'delivered'
+            AND EXISTS (SELECT 1 FROM mall_code p WHERE p.item_id = o.item_id)
+        ) o ON o.id = c.order_id
+        WHERE (c.id IS NULL AND o.id IS NOT NULL) OR (o.id IS NOT NULL AND o.item_id <> c.item_id)
+        """,
+    ),
+    Invariant(
+        "mall_points_are_booked",
+        "the points of an order that was paid are its ledger entry, and came back once where it ended",
+        """
+        SELECT format('mall order %s: %s points, spent %s, back %s', o.id, o.points, s.amount, b.amount)
+        FROM mall_order o
+        LEFT JOIN ledger_entry s
+            ON s.key = 'mall:' || o.id || CASE WHEN o.money_fen > 0 THEN ':paid' ELSE '' END AND s.kind = 'mall'
+        LEFT JOIN ledger_entry b ON b.key = 'mall:' || o.id || ':back' AND b.kind = 'mall_returned'
+        WHERE (o.state NOT IN ('awaiting_payment', 'cancelled') AND s.amount IS DISTINCT FROM o.points)
+           OR (o.state IN ('cancelled', 'refunded') AND b.amount IS DISTINCT FROM s.amount)
+           OR (o.state NOT IN ('cancelled', 'refunded') AND b.id IS NOT NULL)
+        """,
+    ),
+    Invariant(
         "check_ins_paid_once",
         "every check-in that promised points has exactly its ledger entry",
         """

@@ -41,6 +41,7 @@ FATES: Final[Mapping[str, Fate]] = {
     "ledger_lot": Fate.OWN_RULE,
     "ledger_posting": Fate.STAYS,
     "link_code": Fate.STAYS,
+    "mall_order": Fate.MOVES,
     "member_code_use": Fate.STAYS,
     "member_event": Fate.MOVES,
     "member_key": Fate.STAYS,

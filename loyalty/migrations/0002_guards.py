@@ -17,6 +17,8 @@ APPEND_ONLY = (
     "audit_day",
     "consent",
     "draw_record",
+    "mall_item_version",
+    "mall_order_step",
 )
 
 CHECKS = (
@@ -96,6 +98,22 @@ CHECKS = (
     ("checkout", "checkout_status_known", "status IN ('held', 'settled', 'voided')"),
     ("draw", "draw_status_known", "status IN ('draft', 'published', 'withdrawn')"),
     ("draw_stock", "prizes_not_overdrawn", "won BETWEEN 0 AND stock"),
+    ("mall_item", "mall_not_oversold", "taken BETWEEN 0 AND stock"),
+    ("mall_item", "mall_status_known", "status IN ('on', 'off')"),
+    (
+        "mall_order",
+        "mall_state_known",
+        (
+            "state IN ('awaiting_payment', 'to_ship', 'to_collect', 'shipped', 'delivered', 'collected',"
+            " 'cancelled', 'refunded')"
+        ),
+    ),
+    (
+        "mall_order",
+        "mall_amounts_in_range",
+        "points BETWEEN 1 AND 1000000000000 AND money_fen BETWEEN 0 AND 1000000000000",
+    ),
+    ("mall_order", "mall_money_has_its_time", "(money_fen > 0) = (pay_by IS NOT NULL)"),
     ("draw_chance", "chances_are_some", "count >= 1"),
     ("draw_win", "win_status_known", "status IN ('given', 'waiting', 'handed_over', 'owed')"),
     ("draw_win", "win_handed_over_once", "(status = 'handed_over') = (handed_over_at IS NOT NULL)"),

@@ -44,6 +44,8 @@ EXPECTED: Final[dict[Action, str]] = {
     Action.COUPON_UNDO: "-o-----",
     Action.POINTS_GRANT: "oo-----",
     Action.POINTS_DEDUCT: "oo-e---",
+    Action.MALL_FULFIL: "oo-----",
+    Action.MALL_REFUND: "-o-e---",
     Action.STORED_VALUE_READ: "oo-ee--",
     Action.STORED_VALUE_TOP_UP: "oo-----",
     Action.STORED_VALUE_PAY_OUT: "-o-e---",
