@@ -47,6 +47,11 @@ BREAKS = {
     "members_have_key_and_accounts": "UPDATE member_key SET wrapped_key = NULL",
     "closed_members_hold_nothing_personal": "UPDATE member SET status = 'closed'",
     "pending_events_exist": "INSERT INTO event_pending (event_id, due_at, attempts) VALUES (999999, now(), 0)",
+    "audit_chain_holds": "INSERT INTO audit_pending (id) VALUES (999999)",
+    "requests_and_approvals_agree": (
+        "INSERT INTO point_deduction (id, staff_id, key, member_id, points, reason, day, status, created_at)"
+        " VALUES (999999, 1, 'k', 1, 1, 'r', '2026-11-21', 'pending', now())"
+    ),
 }
 
 
