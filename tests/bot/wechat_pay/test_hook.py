@@ -212,7 +212,9 @@ async def test_an_unsigned_answer_says_nothing(platform: tuple[Platform, WechatP
 async def test_an_order_the_platform_never_heard_of_is_open(platform: tuple[Platform, WechatPay]) -> None:
     _, ours = platform
     assert (await ours.look_up(await now_asked())).state is State.OPEN
-    away = WechatPay(replace(ours.account, api_base="http://127.0.0.1:1"), PlatformHttp(), notify_url="https://x")
+    http = PlatformHttp()
+    away = WechatPay(replace(ours.account, api_base="http://127.0.0.1:1"), http, notify_url="https://x")
     with pytest.raises(CallFailed) as failed:
         await away.look_up(await now_asked())
+    await http.close()
     assert not isinstance(failed.value.result, Rejected)
