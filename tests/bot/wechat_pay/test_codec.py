@@ -64,7 +64,7 @@ def test_the_platforms_probe_is_refused(outside: Path) -> None:
     probe = vector(outside, "hostile_pay_signtest.json")
     at = datetime.fromtimestamp(int(probe["headers"]["Wechatpay-Timestamp"]), UTC)
     key = platform_key(public_pem(PLATFORM), probe["headers"]["Wechatpay-Serial"])
-    with pytest.raises(Forged):
+    with pytest.raises(Forged, match="probe"):
         opened(RawRequest("POST", {}, probe["headers"], probe["body"].encode(), at), keys={key.serial: key})
 
 

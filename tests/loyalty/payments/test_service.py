@@ -11,6 +11,7 @@ from loyalty.payments import service as payments
 from loyalty.payments.rules import PaymentDiffers, Receipt, State, difference
 from loyalty.payments.service import ASK_AFTER, NewPayment, PaymentUnknown, PaymentView, Settled
 from tests.loyalty.people import guest
+from tests.loyalty.processes import side_by_side
 from tests.loyalty.shop import NOW
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -103,6 +104,12 @@ async def test_who_heard_nothing_asks_again_and_again_with_longer_waits() -> Non
     await settle(receipt(payment, state=State.CLOSED))
     async with db.unit_of_work():
         assert await payments.due(now=at + timedelta(days=1), batch_max=10) == []
+
+
+async def test_of_many_receipts_at_the_same_moment_one_is_the_first() -> None:
+    payment = await asked_for()
+    settled = await side_by_side([settle(receipt(payment)) for _ in range(12)])
+    assert [one.is_new for one in settled].count(True) == 1
 
 
 async def test_nothing_differs_when_it_is_that_payment() -> None:
