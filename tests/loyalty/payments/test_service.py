@@ -23,7 +23,7 @@ async def asked_for(amount_fen: int = 10_000, **values: Any) -> PaymentView:
         "account": "main",
         "merchant": "1230000109",
         "app_id": "wxd678efh567hg6787",
-        "member_id": await guest(),
+        "member_id": values.pop("member_id", None) or await guest(),
         "purpose": "top_up",
         "amount_fen": amount_fen,
     }
