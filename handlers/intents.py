@@ -51,6 +51,8 @@ _REST: Final[Mapping[str, re.Pattern[str]]] = {
     "purchase": re.compile(r"[¥¥]?\s*\d+(\.\d+)?\s*(元|块|yuan)?(\s+.*)?", re.DOTALL),
     "redeem": re.compile(r"[0-9A-Za-z -]{8,40}"),
     "hand_over": re.compile(r"[0-9A-Za-z -]{8,40}"),
+    "mall_collect": re.compile(r"(mall:)?[0-9A-Za-z -]{8,40}"),
+    "mall_ship": re.compile(r"\d{1,18}\s+\S{4,64}"),
     "undo_redeem": re.compile(r"[0-9A-Za-z -]{8,40}(\s+.*)?", re.DOTALL),
     "set_tier": re.compile(r"\S{1,40}\s+\d{1,4}.*", re.DOTALL),
     "refund": re.compile(r"([0-9A-Za-z#/_.-]{1,60})?(\s*¥\s*[\d.]+|\s+[\d.]+)?\s*(元|块|yuan)?"),

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Final
 
-from handlers import intent_arguments, staff_finding
+from handlers import intent_arguments, mall, staff_finding
 from handlers.button_keys import row_id
 from handlers.chat import StaffChat
 from handlers.intent_arguments import Gift
@@ -145,6 +145,8 @@ async def scan(chat: StaffChat) -> Reply:
     scene = content.scene if isinstance(content, Scan) else chat.rest
     if not scene.strip():
         return await staff_finding.find(chat)
+    if scene.startswith(mall.SCANNED):
+        return await mall.collect_code(chat, scene)
     try:
         coupon_of(scene)
     except CodeMistyped:

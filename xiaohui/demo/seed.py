@@ -23,7 +23,7 @@ from loyalty.purchases import service as purchases
 from loyalty.purchases.service import NewPurchase
 from loyalty.staff import queries as staff_queries
 from loyalty.staff import service as staff
-from xiaohui.demo import draw, people, tiers, wallets
+from xiaohui.demo import draw, mall, people, tiers, wallets
 from xiaohui.demo.people import DemoPerson
 
 DEMO: Final = SystemPrincipal(name="demo")
@@ -59,6 +59,7 @@ async def seed(*, members: int, corp_id: str, seed: int, now: datetime, progress
         await _programme(now)
         stores = await _shops(corp_id, now)
         await _coupons(now)
+        await mall.stock(principal=DEMO, now=now)
     added = 0
     for start in range(0, members, CHUNK):
         numbers = range(start, min(start + CHUNK, members))
