@@ -14,13 +14,15 @@ from loyalty.checkout import rules
 from loyalty.checkout.customers import read as read_customers
 from loyalty.checkout.earning import Place, with_earnings
 from loyalty.checkout.rules import Order, Price
+from loyalty.coupon_templates.rules import AmountOff
+from loyalty.coupons import queries as coupons
 from loyalty.errors import Conflict, Forbidden, NotFound, ensure
 from loyalty.ledger import service as ledger
 from loyalty.ledger.service import Asset, Hold, HoldUnknown, Void
 from loyalty.program import queries as program
 from loyalty.purchases import service as purchases
 from loyalty.purchases.queries import PurchaseView, by_key
-from loyalty.purchases.receipt import POINTS, Line, Receipt
+from loyalty.purchases.receipt import POINTS, Discount, Line, Receipt
 from loyalty.purchases.service import NewPurchase
 from loyalty.redemptions import service as redemptions
 from loyalty.redemptions.service import Till
@@ -187,7 +189,8 @@ async def settle(payment: Settlement, *, server: Server, now: datetime) -> Purch
         raise CheckoutOver(status=held.status)
     _check_tenders(held, payment.tenders)
     await _take_coupon(held, server, now)
-    recorded = await purchases.record_one(_sale(held, payment, server), principal=server, now=now)
+    sale = _sale(held, payment, server, await _conditional_discount(held, now))
+    recorded = await purchases.record_one(sale, principal=server, now=now)
     ensure(await db.fetch_value(_END, held.id, "settled") == held.id, "the row was locked")
     return recorded
 
@@ -345,7 +348,16 @@ async def _take_coupon(held: HeldOrder, server: Server, now: datetime) -> None:
     await redemptions.redeem(coupon_id, till, member_id=held.member_id, now=now)
 
 
-def _sale(held: HeldOrder, payment: Settlement, server: Server) -> NewPurchase:
+async def _conditional_discount(held: HeldOrder, now: datetime) -> Discount | None:
+    """The coupon as a discount that a partial return may lose (满减): what is kept must reach its minimum alone."""
+    coupon = None if held.price["coupon_id"] is None else await coupons.find(held.price["coupon_id"], at=now)
+    if coupon is None or not isinstance(coupon.worth, AmountOff) or not coupon.min_spend_fen:
+        return None
+    off_fen = held.price["coupon_off_fen"]
+    return Discount(code=coupon.template_code, off_fen=off_fen, min_spend_fen=coupon.min_spend_fen)
+
+
+def _sale(held: HeldOrder, payment: Settlement, server: Server, discount: Discount | None) -> NewPurchase:
     price, tenders = held.price, {kind: fen for kind, fen in payment.tenders.items() if fen}
     if not tenders and price["points_fen"]:
         tenders = {POINTS: price["points_fen"], "other": price["due_fen"] - price["points_fen"]}
@@ -356,17 +368,27 @@ def _sale(held: HeldOrder, payment: Settlement, server: Server) -> NewPurchase:
         amount_fen=price["due_fen"],
         occurred_at=payment.occurred_at,
         store_id=server.store_id,
-        receipt=Receipt(_paid_lines(price), {kind: fen for kind, fen in tenders.items() if fen} or None),
+        receipt=Receipt(
+            _paid_lines(price, before_coupon=discount is not None),
+            {kind: fen for kind, fen in tenders.items() if fen} or None,
+            () if discount is None else (discount,),
+        ),
         points_hold=held.hold_key if price["points"] else None,
     )
 
 
-def _paid_lines(price: Mapping[str, Any]) -> tuple[Line, ...]:
-    """The lines that were bought, at what each came to."""
+def _paid_lines(price: Mapping[str, Any], *, before_coupon: bool) -> tuple[Line, ...]:
+    """The lines that were bought, at what each came to. `before_coupon`: beside it stands what each would have cost
+    without the coupon, by which a partial return judges it again; otherwise the list price."""
     priced: Mapping[int, Mapping[str, int]] = {line["no"]: line for line in price["lines"]}
     lines = [Line.model_validate(line) for line in price["order_lines"]]
     return tuple(
-        line.model_copy(update={"list_fen": line.amount_fen, "amount_fen": _due_fen(priced[line.no])})
+        line.model_copy(
+            update={
+                "list_fen": line.amount_fen - (priced[line.no]["member_off_fen"] if before_coupon else 0),
+                "amount_fen": _due_fen(priced[line.no]),
+            }
+        )
         for line in lines
         if line.no in priced
     )

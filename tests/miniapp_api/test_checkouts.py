@@ -197,3 +197,22 @@ async def test_orders_evaluated_at_once_are_each_evaluated_as_if_alone(api: Api)
     # 500 less three times 100 in reserve; what H0 reserved is its own to use.
     assert [each["points"] for each in alone] == [300, 70, 200, 70, 300]
     assert unknown.status == 404
+
+
+async def test_case_54_a_coupon_that_what_is_kept_no_longer_reaches_is_lost(api: Api) -> None:
+    till = await Till(api).opened(points=0, coupon=False)
+    await new_template("off50", off_fen=5_000, min_spend_fen=30_000)
+    await till.phone.post("/v1/me/coupons", {"template": "off50"})
+    assert (await till.holds("A", 20_000, 15_000)).status == 201
+    assert (await till.settles("A")).json["amount_fen"] == 30_000
+    back = {
+        "external_id": "R",
+        "purchase": "A",
+        "lines": [{"no": 2, "quantity": 1}],
+        "occurred_at": clock.now().isoformat(),
+    }
+    shown = (await till.till.post("/v1/partner/refunds/preview", back)).json["items"]
+    assert {one["method"]: one["money_fen"] for one in shown} == {"readjudicate": 10_000, "proportional": 12_857}
+    assert (await till.till.post("/v1/partner/refunds", back)).json["money_fen"] == 10_000
+    rest = {**back, "external_id": "S", "lines": [{"no": 1, "quantity": 1}]}
+    assert (await till.till.post("/v1/partner/refunds", rest)).json["money_fen"] == 20_000

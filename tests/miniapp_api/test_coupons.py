@@ -12,13 +12,22 @@ BURST = 200
 STOCK = 20
 
 
-async def new_template(code: str, *, stock: int | None = None, limit: int = 1, claim_in_days: int = -1) -> None:
-    """A template of ten yuan off."""
+async def new_template(
+    code: str,
+    *,
+    stock: int | None = None,
+    limit: int = 1,
+    claim_in_days: int = -1,
+    off_fen: int = 1000,
+    min_spend_fen: int = 0,
+) -> None:
+    """A template of ten yuan off, unless said otherwise."""
     now = clock.now()
     template = NewTemplate(
         code=code,
         name={"zh-CN": "十元券", "en": "Ten yuan off"},
-        worth=AmountOff(off_fen=1000),
+        worth=AmountOff(off_fen=off_fen),
+        min_spend_fen=min_spend_fen,
         stock=stock,
         per_member_limit=limit,
         claim_from=now + timedelta(days=claim_in_days),
