@@ -27,6 +27,7 @@ class Kind(StrEnum):
     OVERRIDE = "api.override"
     LADDER_MOVE = "api.ladder_move"
     TOP_UP = "api.top_up"
+    REPLAYED = "api.replayed"
 
 
 def public_id(kind: Kind, number: int) -> str:

@@ -169,3 +169,27 @@ async def test_a_till_hears_before_paying_what_rules_will_give(api: Api) -> None
     await till.holds("A", 6000, 4000, points_fen=2000)
     done = await till.settles("A", tenders={"points": 2000, "wechat": 7000})
     assert seen["earns_points"] == done.json["points"] == 140
+
+
+async def test_a_rule_is_replayed_over_history_before_it_is_published(api: Api) -> None:
+    by, till = await marketer(api), api.by(await new_partner(await new_store()))
+    for number in range(3):
+        await bought(till, await public_id((await new_member()).id), f"r{number}", 1000 * (number + 1))
+    asked = {
+        "rule": document("double", DOUBLE, budget={"total": 45}),
+        "begins": (clock.now() - timedelta(days=1)).isoformat(),
+        "ends": (clock.now() + timedelta(days=1)).isoformat(),
+        "limit": 2,
+    }
+    first = await by.post(f"{RULES}/replay", asked)
+    assert first.status == 200, first.body
+    # ¥10 and ¥20 doubled give 30 of the 45; a hundred points pay one yuan.
+    assert (first.json["units"], first.json["delta"], first.json["left"]) == (30, 30, 1)
+    more = {"after": first.json["next_after"], "budgets": first.json["budgets"]}
+    last = (await by.post(f"{RULES}/replay", {**asked, **more})).json
+    assert (last["units"], last["withheld"], last["next_after"]) == (15, {"budget": 15}, None)
+    assert await db.fetch_value("SELECT count(*) FROM earning_rule") == 0
+    early = await by.post(f"{RULES}/replay", {**asked, "ends": asked["begins"]})
+    assert early.code == "earning.period_empty"
+    clerk = api.by((await new_staff(Role.CLERK, store_id=await new_store())).token)
+    assert (await clerk.post(f"{RULES}/replay", asked)).status == 403
