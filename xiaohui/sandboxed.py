@@ -1,6 +1,7 @@
 """The development accounts: the same keys given to the product and to the sandbox it talks to."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from bot.accounts import ChannelAccounts, NoticeTemplate, SmsAccount, TelegramAccount, WechatAccount, WecomAccount
 from bot.sandbox import config as play
 from bot.sandbox.app import create_sandbox
+from bot.sandbox.pay_state import kept_keys, public_pem
 from xiaohui.first_run import DevelopmentSecrets
 
 AGENT_ID: Final = 1000002
@@ -62,6 +64,46 @@ def accounts(made: DevelopmentSecrets, base: str, *, beside: ChannelAccounts = N
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PayPlatform:
+    """What the product must be told to take payments on the sandbox's WeChat Pay; `platform_key` is the public one."""
+
+    mch_id: str
+    merchant_serial: str
+    merchant_key: str
+    api_v3_key: str
+    platform_key: str
+    platform_key_id: str
+    api_base: str
+
+
+def pay_platform(state: Path, base: str) -> PayPlatform:
+    """The merchant of the sandbox whose folder is `state`; its keys are made on the first call and kept there."""
+    keys = kept_keys(state)
+    return PayPlatform(
+        mch_id=keys.mch_id,
+        merchant_serial=keys.merchant_serial,
+        merchant_key=keys.merchant_key,
+        api_v3_key=keys.api_v3_key,
+        platform_key=public_pem(keys.platform_key),
+        platform_key_id=keys.platform_key_id,
+        api_base=f"{base}/sandbox/platform/wechat_pay",
+    )
+
+
+def _pay(state: Path, app_ids: frozenset[str]) -> play.PayAccount:
+    keys = kept_keys(state)
+    return play.PayAccount(
+        mch_id=keys.mch_id,
+        app_ids=app_ids,
+        merchant_serial=keys.merchant_serial,
+        merchant_public_key=public_pem(keys.merchant_key),
+        api_v3_key=keys.api_v3_key,
+        platform_key=keys.platform_key,
+        platform_key_id=keys.platform_key_id,
+    )
+
+
 def sandbox(ours: ChannelAccounts, base: str, state: Path) -> web.Application:
     """The platforms' side of the same accounts, calling back to the product at `base`."""
     oa, mini, wecom, telegram = ours.wechat_oa[0], ours.wechat_mini[0], ours.wecom[0], ours.telegram[0]
@@ -89,6 +131,7 @@ def sandbox(ours: ChannelAccounts, base: str, state: Path) -> web.Application:
                 ),
             ),
             sms=(play.SmsAccount(api_key=ours.sms.api_key, templates=SMS_TEMPLATES),) if ours.sms else (),
+            pay=_pay(state, frozenset({oa.app_id, mini.app_id})),
             people=PEOPLE,
             templates=tuple(_templates(oa)) + tuple(_templates(mini)),
             public_base=f"{base}/sandbox",

@@ -10,6 +10,8 @@ from aiohttp import web
 from bot.sandbox.access import GUARDED, refusal
 from bot.sandbox.config import SandboxConfig
 from bot.sandbox.control import add_control
+from bot.sandbox.pay_acts import keep_telling
+from bot.sandbox.pay_api import add_pay
 from bot.sandbox.sms_api import add_sms
 from bot.sandbox.stage import Stage
 from bot.sandbox.store import Store
@@ -30,12 +32,13 @@ def create_sandbox(config: SandboxConfig) -> web.Application:
     app[STAGE] = stage
 
     async def live(_: web.Application) -> AsyncIterator[None]:
-        retrying = asyncio.create_task(keep_retrying(stage))
+        retrying = [asyncio.create_task(keep(stage)) for keep in (keep_retrying, keep_telling)]
         async with store.keeping(stage.world):
             yield
-            retrying.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await retrying
+            for task in retrying:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
             await stage.close()
 
     async def end_streams(_: web.Application) -> None:
@@ -48,6 +51,7 @@ def create_sandbox(config: SandboxConfig) -> web.Application:
     add_wecom(app, stage)
     add_telegram(app, stage)
     add_sms(app, stage)
+    add_pay(app, stage)
     _add_page(app)
     return app
 

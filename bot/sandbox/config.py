@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Channel = Literal["wechat_oa", "wechat_mini", "wecom", "telegram", "sms"]
+Channel = Literal["wechat_oa", "wechat_mini", "wecom", "telegram", "sms", "wechat_pay"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,28 @@ class SmsAccount:
         return f"{self.channel}/{self.account}"
 
 
-Account = WechatAccount | WecomAccount | TelegramAccount | SmsAccount
+@dataclass(frozen=True, kw_only=True)
+class PayAccount:
+    """A merchant of WeChat Pay (微信支付) that takes payments for `app_ids`; keys are PEM, `platform_key` private."""
+
+    mch_id: str
+    app_ids: frozenset[str]
+    merchant_serial: str
+    merchant_public_key: str
+    api_v3_key: str
+    platform_key: str
+    platform_key_id: str
+    account: str = "main"
+    name: str = "微信支付"
+    channel: Literal["wechat_pay"] = "wechat_pay"
+
+    @property
+    def key(self) -> str:
+        """Where this account's state lives in the world."""
+        return f"{self.channel}/{self.account}"
+
+
+Account = WechatAccount | WecomAccount | TelegramAccount | SmsAccount | PayAccount
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +147,7 @@ class SandboxConfig:
     wecom: tuple[WecomAccount, ...] = ()
     telegram: tuple[TelegramAccount, ...] = ()
     sms: tuple[SmsAccount, ...] = ()
+    pay: PayAccount | None = None
     people: tuple[PersonSeed, ...] = ()
     templates: tuple[TemplateSeed, ...] = ()
     public_base: str = "http://127.0.0.1:8080/sandbox"
@@ -153,3 +175,5 @@ class SandboxConfig:
         yield from self.wecom
         yield from self.telegram
         yield from self.sms
+        if self.pay is not None:
+            yield self.pay

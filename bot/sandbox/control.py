@@ -13,6 +13,8 @@ from bot.sandbox.act import Act, BadAct, Done, Verb
 from bot.sandbox.config import PersonSeed, WechatAccount, WecomAccount
 from bot.sandbox.deliver import verify_url
 from bot.sandbox.envelopes import verification_query
+from bot.sandbox.pay_acts import VERBS as PAY_VERBS
+from bot.sandbox.pay_acts import tell_due
 from bot.sandbox.screens import line_json
 from bot.sandbox.stage import Stage, UnknownAccount
 from bot.sandbox.telegram_acts import VERBS as TELEGRAM_VERBS
@@ -26,6 +28,7 @@ VERBS: dict[str, dict[str, Verb]] = {
     "wechat_mini": MINI_VERBS,
     "wecom": WECOM_VERBS,
     "telegram": TELEGRAM_VERBS,
+    "wechat_pay": PAY_VERBS,
 }
 LONGEST_WAIT_S = 30.0
 STREAM_PING_S = 15.0
@@ -205,6 +208,7 @@ class Control:
         except ValueError as error:
             raise ControlError(400, "bad_value", str(error)) from None
         self.stage.world.clock_offset_s = self.stage.clock.offset_s
+        tell_due(self.stage)
         self.stage.events.publish("world", {"what": "clock"})
         return answer({"now": self.stage.clock.world(), "offset_s": self.stage.clock.offset_s})
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,9 @@ class Callback:
     open: Callable[[bytes], Opened]
     headers: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    tries: int | None = None
+    first_try: int = 1
+    taken: Container[int] = range(200, 300)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Answer:
 
 def platform_of(account: Account) -> str:
     """The platform name that faults use."""
-    return "wechat" if account.channel.startswith("wechat") else account.channel
+    return "wechat" if account.channel in ("wechat_oa", "wechat_mini") else account.channel
 
 
 async def deliver(stage: Stage, callback: Callback) -> Delivery:
@@ -94,8 +97,9 @@ async def _hold(stage: Stage, key: str) -> None:
 async def _attempts(stage: Stage, callback: Callback) -> Delivery:
     began = time.monotonic()
     delivery = Delivery("failed", message_id=callback.message_id)
-    for attempt in range(1, stage.config.tries + 1):
-        if attempt > 1:
+    first = callback.first_try
+    for attempt in range(first, first + (callback.tries or stage.config.tries)):
+        if attempt > first:
             await asyncio.sleep(stage.config.retry_pause_s)
         answer = await _attempt(stage, callback, attempt)
         delivery.tries = attempt
@@ -111,7 +115,7 @@ async def _attempts(stage: Stage, callback: Callback) -> Delivery:
 async def _attempt(stage: Stage, callback: Callback, attempt: int) -> Answer:
     sealed = callback.seal()
     url = callback.url + (("&" if "?" in callback.url else "?") + sealed.query if sealed.query else "")
-    headers = {"Content-Type": sealed.content_type, **callback.headers}
+    headers = {"Content-Type": sealed.content_type, **callback.headers, **sealed.headers}
     entry = Entry(
         kind="callback",
         platform=callback.account.channel,
@@ -161,7 +165,7 @@ async def _exchange(
 
 
 def _judge(stage: Stage, callback: Callback, status: int, content: bytes, entry: Entry) -> Answer:
-    if not 200 <= status < 300:
+    if status not in callback.taken:
         entry.verdict = "refused"
         return Answer(status)
     try:

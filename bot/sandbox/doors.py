@@ -60,6 +60,7 @@ class Reply:
     content: bytes | None = None
     content_type: str = "application/json"
     verdict: str = "ok"
+    headers: dict[str, str] = field(default_factory=dict)
 
     def encoded(self) -> bytes:
         """The body as sent."""
@@ -67,7 +68,9 @@ class Reply:
 
     def response(self) -> web.Response:
         """The HTTP response."""
-        return web.Response(status=self.status, body=self.encoded(), content_type=self.content_type)
+        return web.Response(
+            status=self.status, body=self.encoded(), content_type=self.content_type, headers=self.headers
+        )
 
 
 Work = Callable[[Incoming], Awaitable[Reply] | Reply]
@@ -183,7 +186,7 @@ def _record(stage: Stage, request: web.Request, incoming: Incoming, reply: Reply
         verdict=reply.verdict,
         ms=round(ms, 1),
         request=Half(shown, printable(incoming.raw), printable(incoming.raw)),
-        response=Half({"Content-Type": reply.content_type}, answer, answer),
+        response=Half({"Content-Type": reply.content_type, **reply.headers}, answer, answer),
     )
     stage.wire.record(entry)
 

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element, ParseError
@@ -33,6 +33,7 @@ class Sealed:
     body: bytes
     content_type: str
     clear: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

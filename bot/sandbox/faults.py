@@ -6,7 +6,7 @@ from bot.sandbox.world import Fault, World
 
 CALLBACK_KINDS = frozenset({"slow", "reset", "drop_answer", "duplicate", "reorder"})
 CALL_KINDS = frozenset({"slow", "http", "reset", "drop_answer", "errcode", "quota", "token_revoked"})
-PLATFORMS = frozenset({"wechat", "wecom", "telegram", "sms", "*"})
+PLATFORMS = frozenset({"wechat", "wecom", "telegram", "sms", "wechat_pay", "*"})
 
 
 class Faults:

@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from bot.sandbox.pay_state import PayState
 from bot.sandbox.telegram_state import TelegramState
 from bot.sandbox.wechat_state import WechatState
 from bot.sandbox.wecom_state import WecomState
@@ -106,6 +107,7 @@ class World:
     wechat: dict[str, WechatState] = field(default_factory=dict)
     wecom: dict[str, WecomState] = field(default_factory=dict)
     telegram: dict[str, TelegramState] = field(default_factory=dict)
+    pay: dict[str, PayState] = field(default_factory=dict)
     templates: dict[str, Template] = field(default_factory=dict)
     media: dict[str, Media] = field(default_factory=dict)
     usage: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -40,7 +40,7 @@ async def open_town() -> AsyncIterator[Opener]:
         app = web.Application()
         app.router.add_get("/oa", product.verify_oa)
         app.router.add_get("/wecom", product.verify_wecom)
-        for path in ("oa", "mini", "wecom", "telegram"):
+        for path in ("oa", "mini", "wecom", "telegram", "pay"):
             app.router.add_post(f"/{path}", getattr(product, path))
         config = change(make_config((await serve(app))[0], **changes))
         url, stop = await serve(create_sandbox(config))

@@ -84,6 +84,11 @@ class Product:
         status = await self._take(inbound)
         return web.Response(status=status, text=self.reply(inbound), content_type="application/json")
 
+    async def pay(self, request: web.Request) -> web.Response:
+        raw = await request.text()
+        inbound = Inbound(request.path, {}, raw, json.loads(raw), dict(request.headers))
+        return web.Response(status=await self._take(inbound))
+
     async def _take(self, inbound: Inbound) -> int:
         self.inbound.append(inbound)
         status = self.statuses.pop(0) if self.statuses else 200
