@@ -172,7 +172,7 @@ def unsealed(resource: Mapping[str, Json], api_v3_key: bytes) -> bytes:
     """
     if resource.get("algorithm") != ALGORITHM:
         raise Malformed("the resource is sealed in an unknown way")
-    once = _text(resource, "nonce").encode()
+    once = _bytes(_text(resource, "nonce"))
     if len(once) != _NONCE_BYTES:
         raise Malformed("the nonce has another length")
     ciphertext = _decoded(_text(resource, "ciphertext"), Malformed)
@@ -180,7 +180,7 @@ def unsealed(resource: Mapping[str, Json], api_v3_key: bytes) -> bytes:
     if not isinstance(associated, str):
         raise Malformed("the associated data is text")
     try:
-        return AESGCM(api_v3_key).decrypt(once, ciphertext, associated.encode())
+        return AESGCM(api_v3_key).decrypt(once, ciphertext, _bytes(associated))
     except InvalidTag:
         raise Forged("sealed with another key") from None
 
@@ -228,6 +228,13 @@ def _text(of: Mapping[str, Json], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise Malformed(f"{name} is missing")
     return value
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Malformed("half of a surrogate pair") from None
 
 
 def _decoded(text: str, refusal: type[Forged] | type[Malformed]) -> bytes:

@@ -69,7 +69,7 @@ def notification(resource: dict[str, Any], *, event_type: str = "TRANSACTION.SUC
         "summary": "支付成功",
         "resource": resource,
     }
-    return json.dumps(body, ensure_ascii=False).encode()
+    return json.dumps(body).encode()
 
 
 def signed_headers(

@@ -134,6 +134,8 @@ def test_one_byte_more_or_other_is_forged() -> None:
         {"nonce": 12},
         {"ciphertext": "not base64!"},
         {"associated_data": 7},
+        {"associated_data": "\ud800"},
+        {"nonce": "\ud800bcdefghijkl"},
     ],
 )
 def test_what_is_not_sealed_that_way_is_malformed(wrong: dict[str, Any]) -> None:
