@@ -165,7 +165,7 @@ async def _tier_asked(payload: Facts, moment: Moment) -> str:
 
 async def _approval_requested(message: Claimed, moment: Moment) -> Facts | None:
     facts = await _approval(message, moment)
-    if facts is None or facts["approval"].status != "pending" or facts["approval"].expires_at <= moment.now:
+    if facts is None or facts["asked"].status != "pending" or facts["asked"].expires_at <= moment.now:
         return None
     return facts
 
